@@ -88,6 +88,7 @@ class Pipeline:
         self.tasks: dict[int, Task] = {}
         self.exchange, self.label_exchange = Exchange(settings.windows.pane), LabelExchange()
         self.fleet: Stage2 = Fleet(admission, settings) if stage2 is None else stage2
+        self.fleet.meet(self.joins.until_us)
         self.gaps: Counter[Partition] = Counter()
         #: records read since the process started, for series
         self.records: Counter[Partition] = Counter()

@@ -46,8 +46,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "estimate file.effects file.estimate file.performance file.derived file.json_faults file.validity "
             "variability performance_part reference blank file.encoding references score_split configured "
             "monitored plan.values plan.derived plan.columns learn.season learn.relations learn.effects "
-            "learn.estimate learn.performance notes.estimate notes.performance learn.reference notes.paging "
-            "notes.relations notes.events notes.show"
+            "learn.estimate learn.performance learn.label_facts notes.estimate notes.performance learn.reference "
+            "notes.paging notes.relations notes.events notes.show"
         ),
     },
     {  # counting (stage 1)
@@ -67,12 +67,13 @@ HOUSE: tuple[dict[str, str], ...] = (
         "judge": (
             "promise.budget incidents.ended incidents.silence incidents.likely incidents.incident "
             "incidents.book policy windows.prepared_reference windows.pyramid warmup windows.season "
-            "windows.label_windows windows.late_cohorts words.errors windows.all_values comparison.own_moves "
-            "comparison.related words.relations comparison.columns comparison.moved_day "
-            "comparison.lazy_comparison comparison.near_range comparison.quality_tails attribution.score_parts "
+            "windows.label_windows windows.late_cohorts windows.label_arrivals windows.fact_blocks "
+            "words.errors windows.all_values comparison.own_moves comparison.related words.relations "
+            "comparison.columns comparison.moved_day comparison.lazy_comparison comparison.near_range "
+            "comparison.quality_tails attribution.score_parts "
             "causes.cause promise.detectable causes.constant causes.errors causes.performance causes.traffic "
-            "causes.fact_share causes.schema causes.distribution_words causes.distribution causes.residual "
-            "causes.consecutive causes.relation causes.detectors causes.unit_change causes.quality "
+            "causes.fact_share causes.label_facts causes.schema causes.distribution_words causes.distribution "
+            "causes.residual causes.consecutive causes.relation causes.detectors causes.unit_change causes.quality "
             "causes.features_gone causes.catalog evaluation comparison.version_comparison traffic_time "
             "judge_state attribution.one_partition attribution.moved estimated model words.detectors "
             "promise.promised promise.words fleet"
@@ -94,9 +95,9 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
-            "rules.drift rules.events rules.health rows column_series call_series label_series status.model_cards "
-            "dashboards.fleet rules.file register status.incident_cards status.notices dashboards.model series_limit "
-            "status.page dashboards.dashboard series site connection server"
+            "rules.drift rules.labels rules.events rules.health rows column_series call_series label_series "
+            "status.model_cards dashboards.fleet rules.file register status.incident_cards status.notices "
+            "dashboards.model series_limit status.page dashboards.dashboard series site connection server"
         ),
     },
     {  # what the path asks of the outside

@@ -9,6 +9,7 @@ from typing import Any
 from monitor.findings import INFO, SEVERITY_RANK, Figures, Finding, FindingEnd, FindingKey
 from monitor.judge.causes.catalog import causes_of
 from monitor.judge.causes.cause import Candidate, Evaluation, PlannedWindows, SequentialCause, TicketReason
+from monitor.judge.causes.label_facts import LabelFacts
 from monitor.judge.causes.performance import Performance
 from monitor.judge.incidents.book import Now
 from monitor.judge.incidents.incident import NOTHING, Floats, OpenFinding
@@ -33,6 +34,7 @@ class Judge:
             cause.meet(self.causes)
         self._sequential = [cause for cause in self.causes if isinstance(cause, SequentialCause)]
         self.performance = next(cause for cause in self.causes if isinstance(cause, Performance))
+        self.label_facts = next(cause for cause in self.causes if isinstance(cause, LabelFacts))
         self._with_state = [cause for cause in self.causes if cause.state_name]
         self.tests_of_length = sum(cause.tests() for cause in self.causes)
         self.tests_of_recent = sum(cause.tests_of_recent() for cause in self.causes)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple
 
+from monitor.clock import rfc3339
 from monitor.count.admission.versions import Admission
 from monitor.count.exchange import Pane
 from monitor.count.labels.cohorts import LabelCohort
@@ -52,6 +55,8 @@ class Fleet:
         self._traffic = TrafficTime(settings.retire_after)
         #: how often each model version was reset, as part of its mark: the marks of a new judge begin at 0 again
         self._forgotten: Counter[ModelKey] = Counter()
+        #: up to when the labels of a model are joined
+        self._joined_until_us: Callable[[str], float] = lambda _: math.inf
         self.unsent: deque[Transition] = deque()
         #: changes of references that are not on the alert topic yet
         self.rebases: deque[Rebase] = deque()
@@ -139,13 +144,16 @@ class Fleet:
         self.unsent.extend(transitions)
         return bool(transitions)
 
+    def meet(self, joined_until_us: Callable[[str], float]) -> None:
+        self._joined_until_us = joined_until_us
+
     def take_labels(self, cohorts: Iterable[LabelCohort], until_us: int) -> None:
         """Take labels that took effect before `until_us`, each once; inline ones are of the pane that comes next."""
         late: dict[ModelKey, ModelJudge] = {}
         for cohort in cohorts:
             judge = self._judge_of(cohort.key)
             if judge is not None:
-                judge.take_labels(cohort)
+                judge.take_labels(cohort, until_us)
                 if cohort.joined and not judge.retired:
                     late[cohort.key] = judge
         for key, judge in late.items():
@@ -166,6 +174,7 @@ class Fleet:
                 show_values=self._settings.show_values,
                 lasting_after_us=self._settings.lasting_after,
                 pane_us=self._settings.windows.pane,
+                joined_us=partial(self._joined_until_us, key.model),
             )
             judge.traffic = self._traffic.now(key.model)
             self.judges[key] = judge
@@ -252,3 +261,16 @@ class Fleet:
         book = IncidentBook(1)
         book.restore(state.book)
         self.unsent.extend(book.give_up(state.context, reason))
+
+
+def finding_line(monitored: Monitored, finding: Finding, at_us: int) -> dict[str, Any]:
+    """The JSON line of an `info` finding."""
+    return {
+        "kind": "finding",
+        "model": monitored.key.model,
+        "version": monitored.key.version,
+        "at": rfc3339(at_us),
+        "reference": monitored.reference.hash,
+        "settings": monitored.settings_hash,
+        **finding.to_json(),
+    }

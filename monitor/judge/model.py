@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
-from typing import Any
 
-from monitor.clock import DAY_US, SECOND_US, rfc3339
+from monitor.clock import DAY_US, SECOND_US
 from monitor.count.columns.facts import in_time
 from monitor.count.exchange import Pane
 from monitor.count.labels.cohorts import LabelCohort
@@ -54,12 +54,14 @@ class ModelJudge:
         show_values: bool,
         lasting_after_us: int = DAY_US,
         pane_us: int = 10 * SECOND_US,
+        joined_us: Callable[[], float] = lambda: math.inf,
     ) -> None:
+        """`joined_us` gives the time up to which the labels of the model are joined."""
         self.monitored = monitored
         self.prepared = PreparedReference.of(monitored.reference)
         self.estimator = Estimator(monitored.reference)
         self.policy = Policy(monitored.model, show_values, _parents(monitored.reference))
-        self._pane_us = pane_us
+        self._pane_us, self._joined_us = pane_us, joined_us
         self._begin_windows()
         self.budget = Budget.of(
             pages,
@@ -96,6 +98,8 @@ class ModelJudge:
         self.judge = Judge(self.prepared, self.policy)
         self.judge.performance.spend = self._spend_on_labels
         self.judge.performance.late = self.judge.performance.late_cohorts(self._pane_us)
+        self.judge.label_facts.of_panes(self._pane_us)
+        self.judge.label_facts.joined_us = self._joined_us
         self._attribution = Attribution(self.prepared, self.judge.causes)
         self._shown_info: dict[FindingKey, int] = {}
         #: of the predictions in the pane that comes next
@@ -234,8 +238,8 @@ class ModelJudge:
         direction = finding.direction if key.cause == DISTRIBUTION else ""  # a quality count's share always rises
         return self.policy.allowed(key, feature, direction=direction, of_errors=key.cause == PERFORMANCE)
 
-    def take_labels(self, cohort: LabelCohort) -> None:
-        """Take labels that took effect before the end of the next pane, or came with its predictions."""
+    def take_labels(self, cohort: LabelCohort, until_us: int) -> None:
+        """Take labels that took effect before `until_us`, or came with the predictions of the pane that ends then."""
         self._changes += 1
         if cohort.joined and self.retired:
             return
@@ -243,6 +247,7 @@ class ModelJudge:
             late = self.judge.performance.late
             if not (self._exclusions and self._exclusions.overlapping(cohort.start_us, late.end_us(cohort.start_us))):
                 late.add(cohort.start_us, cohort.tally)
+                self.judge.label_facts.add_late(cohort.start_us, cohort.tally, until_us)
             return
         self.labels += cohort.tally.total
         if cohort.inline:
@@ -380,19 +385,6 @@ def _for_windows(tally: Tally) -> Tally:
     if not any(map(is_of_sample, tally.further)):
         return tally
     return replace(tally, further={name: of for name, of in tally.further.items() if not is_of_sample(name)})
-
-
-def finding_line(monitored: Monitored, finding: Finding, at_us: int) -> dict[str, Any]:
-    """The JSON line of an `info` finding."""
-    return {
-        "kind": "finding",
-        "model": monitored.key.model,
-        "version": monitored.key.version,
-        "at": rfc3339(at_us),
-        "reference": monitored.reference.hash,
-        "settings": monitored.settings_hash,
-        **finding.to_json(),
-    }
 
 
 def _parents(reference: Reference) -> dict[str, str]:

@@ -205,6 +205,9 @@ class Snapshot:
     labels_waiting: Mapping[ModelKey, int] = field(default_factory=dict)
     predictions_waiting: Mapping[str, int] = field(default_factory=dict)
     predictions_let_go: Mapping[str, int] = field(default_factory=dict)
+    #: by model: up to when labels are joined, microseconds, and the partition of labels that holds the join back
+    labels_joined_us: Mapping[str, int] = field(default_factory=dict)
+    labels_held_by: Mapping[str, str] = field(default_factory=dict)
     unjudged: Mapping[ModelKey, int] = field(default_factory=dict)
     incidents: tuple[IncidentView, ...] = ()
     findings: tuple[FindingView, ...] = ()

@@ -20,6 +20,7 @@ from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.blank import blank_reference
 from monitor.reference.file.encoding import with_hash
+from monitor.reference.learn.label_facts import LabelledCohort, label_facts
 from monitor.reference.learn.performance import PerformanceLearner
 from monitor.reference.learn.reference import Origin, RowStatistics, assemble
 from monitor.reference.notes.events import column_notes, reference_notes
@@ -39,7 +40,7 @@ from monitor.run.left_out import (
     rejected_lines,
 )
 from monitor.run.open_source import OffsetRange
-from monitor.run.reference_labels import learn_from_labels
+from monitor.run.reference_labels import LateLabels, learn_from_labels
 from monitor.settings.tree import Settings
 from monitor.sources.merge_by_time import MergeByTime
 from monitor.sources.until_offsets import UntilOffsets
@@ -119,6 +120,7 @@ def build_reference(
         collector.labels,
         model.timezone,
         collector.performance.finish(),
+        label_facts(collector.cohorts),
     )
     reference = assemble(key, plan, collector.windows, rest, collector.rows, origin)
     if collector.late:
@@ -128,12 +130,18 @@ def build_reference(
         finally:
             source.close()
         if late is not None:
-            estimate = reference.estimate or collector.rows.labelled.of_counts(late.tally)
-            reference = replace(reference, performance=late, labels=late.tally.total, estimate=estimate)
-            reference = with_hash(reference)
+            reference = _with_late_labels(reference, collector, late)
     for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
         on_note(one_line(note))
     return reference
+
+
+def _with_late_labels(reference: Reference, collector: _Collector, late: LateLabels) -> Reference:
+    performance, facts = late
+    estimate = reference.estimate or collector.rows.labelled.of_counts(performance.tally)
+    known = {name: fact for name, fact in reference.facts if name not in dict(facts)}
+    made = replace(reference, performance=performance, labels=performance.tally.total, estimate=estimate)
+    return with_hash(replace(made, facts=(*known.items(), *facts)))
 
 
 def _column_notes(found: FirstPass, plan: Plan, place: PlaceText) -> Iterator[str]:
@@ -211,6 +219,7 @@ class _Collector(StatelessStage2):
         self.labels = 0
         self._labels = LabelTally()
         self.performance = labels
+        self.cohorts: list[LabelledCohort] = []
         #: label events came too: not all labels are known when the last event is
         self.late = False
         self.losses: list[Loss] = []
@@ -233,6 +242,7 @@ class _Collector(StatelessStage2):
         self.counted += pane.tally.events
         self.labels += labels.total
         self.performance.add(pane.start_us, pane.end_us, labels)
+        self.cohorts.append(LabelledCohort(pane.tally.predictions, labels.total))
         if rows is not None:
             self.rows.add(rows.codes, rows.values, rows.labels, rows.confidence)
             self.rows.traffic.add(pane.start_us, pane.end_us, rows.ts)

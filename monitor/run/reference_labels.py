@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from monitor.clock import Clock
 from monitor.count.admission.versions import Admission
@@ -16,6 +16,7 @@ from monitor.loop.sinks import ReplayOutputs
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.records import Source
+from monitor.reference.learn.label_facts import LabelledCohort, label_facts
 from monitor.reference.learn.performance import PerformanceLearner
 from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.reference import Reference
@@ -23,9 +24,17 @@ from monitor.reference.references import References
 from monitor.run.first_pass import EventRange
 from monitor.settings.tree import Settings
 from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.testing.fact_share import FactShare
 
 #: shares of the late labels whose delays a reference holds
 SHARES: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
+
+
+class LateLabels(NamedTuple):
+    """What the late labels of a reference teach: its performance, and how many came and when."""
+
+    performance: ReferencePerformance
+    facts: tuple[tuple[str, FactShare], ...]
 
 
 class _Cohorts(StatelessStage2):
@@ -37,13 +46,18 @@ class _Cohorts(StatelessStage2):
         self._width_us = width_us
         self._pane_us = pane_us
         self.cohorts: dict[int, LabelTally] = {}
-        #: late labels by how long after the end of their cohort they took effect, microseconds
-        self.delays: Counter[int] = Counter()
+        #: by cohort: predictions, and late labels by how many microseconds after its end they took effect
+        self.predictions: Counter[int] = Counter()
+        self.delays: dict[int, Counter[int]] = {}
+        #: how far events have come, and labels
         self.until_us = 0
+        self.labels_until_us = 0
 
     def judge(self, pane: Pane) -> None:
-        """Note how far events have come."""
+        """Note the predictions."""
         self.until_us = max(self.until_us, pane.end_us)
+        if pane.pane_key.key == self._key:
+            self.predictions[pane.start_us // self._width_us * self._width_us] += pane.tally.predictions
 
     def take_labels(self, cohorts: Iterable[LabelCohort], until_us: int) -> None:
         """Add the labels of the model version."""
@@ -53,13 +67,15 @@ class _Cohorts(StatelessStage2):
             start_us = cohort.start_us // self._width_us * self._width_us
             self.cohorts.setdefault(start_us, LabelTally()).merge(cohort.tally)
             if cohort.joined:
-                self.delays[max(until_us - start_us - self._width_us, 0)] += cohort.tally.total
+                self.labels_until_us = max(self.labels_until_us, until_us)
+                delay_us = max(until_us - start_us - self._width_us, 0)
+                self.delays.setdefault(start_us, Counter())[delay_us] += cohort.tally.total
 
 
 def learn_from_labels(
     settings: Settings, reference: Reference, source: Source, clock: Clock, event_range: EventRange
-) -> ReferencePerformance | None:
-    """The performance of a reference's predictions whose labels came within the horizon; None where none came late."""
+) -> LateLabels | None:
+    """Of a reference's predictions and the labels that came for them within the horizon; None where none came late."""
     key = reference.key
     model = next(model for model in settings.models if model.name == key.model)
     horizon_us, pane_us = model.labels.horizon, settings.windows.pane
@@ -72,21 +88,41 @@ def learn_from_labels(
     while not ended and collector.until_us <= last_us:
         ended = source.ended()
         pipeline.turn()
-    if not collector.delays.total():
-        return None
-    inside = (reference.start_us, reference.end_us)
-    return _learned(reference, collector, inside, event_range, width_us)
+    return _learned(reference, collector, event_range, width_us)
 
 
-def _learned(
-    reference: Reference, collector: _Cohorts, inside: tuple[int, int], event_range: EventRange, width_us: int
-) -> ReferencePerformance | None:
+def _learned(reference: Reference, collector: _Cohorts, event_range: EventRange, width_us: int) -> LateLabels | None:
     learner = PerformanceLearner(reference.task, reference.positive)
-    first_us, end_us = inside
-    for start_us, tally in sorted(collector.cohorts.items()):
-        if first_us - width_us < start_us < end_us and not event_range.excludes(start_us):
-            learner.add(start_us, start_us + width_us, tally)
-    return learner.finish(delays_of(collector.delays))
+    inside = [
+        start_us
+        for start_us in sorted(collector.cohorts.keys() | collector.predictions.keys())
+        if reference.start_us - width_us < start_us < reference.end_us and not event_range.excludes(start_us)
+    ]
+    delays = sum((collector.delays.get(start_us, Counter()) for start_us in inside), Counter[int]())
+    if not delays.total():
+        return None
+    for start_us in inside:
+        learner.add(start_us, start_us + width_us, collector.cohorts.get(start_us, LabelTally()))
+    performance = learner.finish(delays_of(delays), delays.total())
+    return None if performance is None else LateLabels(performance, _facts(performance, collector, inside, width_us))
+
+
+def _facts(
+    performance: ReferencePerformance, collector: _Cohorts, inside: Iterable[int], width_us: int
+) -> tuple[tuple[str, FactShare], ...]:
+    """Of the cohorts whose labels have all come where the source ends."""
+    usual_us, longest_us = performance.maturity_us or 0, performance.came[-1][0]
+    end_us = max(collector.until_us, collector.labels_until_us)
+    return label_facts(
+        LabelledCohort(
+            collector.predictions[start_us],
+            collector.cohorts.get(start_us, LabelTally()).total,
+            (came := collector.delays.get(start_us, Counter())).total(),
+            sum(count for delay, count in came.items() if delay > usual_us),
+        )
+        for start_us in inside
+        if start_us + width_us + longest_us <= end_us
+    )
 
 
 def delays_of(delays: Mapping[int, int]) -> tuple[tuple[int, float], ...]:

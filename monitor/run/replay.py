@@ -16,8 +16,8 @@ from monitor.count.outcomes import outcome_totals, reason_totals
 from monitor.events import ACCEPTED, IGNORED, KINDS, LABEL, ModelKey
 from monitor.findings import SEVERITY_RANK, Transition
 from monitor.judge.estimated import Estimated
-from monitor.judge.fleet import Fleet
-from monitor.judge.model import ModelJudge, finding_line
+from monitor.judge.fleet import Fleet, finding_line
+from monitor.judge.model import ModelJudge
 from monitor.judge.warmup import Warmup
 from monitor.judge.windows.all_values import distances
 from monitor.judge.windows.pyramid import BASE_EVENTS, Windows

@@ -154,6 +154,8 @@ class SnapshotBuilder:
             labels_waiting={key: count for key, count in pipeline.joins.waiting().items() if key not in retired},
             predictions_waiting=pipeline.joins.predictions_waiting(),
             predictions_let_go=pipeline.joins.let_go(),
+            labels_joined_us=pipeline.joins.joined_until(),
+            labels_held_by=_held_by(pipeline),
             unjudged=Counter({key: count for key, count in unjudged.items() if key not in retired}),
             incidents=tuple(view for judge in judges.values() if is_judged(judge) for view in _incident_views(judge)),
             findings=tuple(_finding_views(judges.values())),
@@ -293,6 +295,13 @@ def _watermarks(pipeline: Pipeline) -> dict[Partition, int]:
         for partition, partition_state in pipeline.partition_states().items()
         if partition_state.clock_us != NO_CLOCK
     }
+
+
+def _held_by(pipeline: Pipeline) -> dict[str, str]:
+    """By model, the partition of labels that its join waits for."""
+    slowest = pipeline.completeness.labels.slowest
+    found = {model: slowest.get(model, slowest.get(None)) for model in pipeline.joins.models}
+    return {model: str(one[0]) for model, one in found.items() if one is not None}
 
 
 class _Performance(TypedDict, total=False):

@@ -54,6 +54,8 @@ Cause: TypeAlias = Literal[
     "cost",
     "relation",
     "traffic",
+    "label_delay",
+    "label_coverage",
     "duplicates",
     "clock",
     "schema",

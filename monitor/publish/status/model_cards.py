@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Final
 
+from monitor.clock import MINUTE_US
 from monitor.events import ModelKey
 from monitor.findings import PAGE, TICKET
 from monitor.judge.estimated import Estimated
@@ -20,6 +21,8 @@ from monitor.stats.derived.columns import DERIVED_KINDS
 from monitor.stats.performance.figures import SHARES
 from monitor.text import many, number, percent
 
+#: the join of labels is so far behind what was judged before that is said
+LABELS_BEHIND_US: Final = 10 * MINUTE_US
 #: a column with this exceedance or more is shown unfolded
 NEAR: Final = 0.5
 #: most rows of quiet columns on the page, shared equally by its models, and the least of one model
@@ -118,6 +121,7 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
         budget = f"budget: {number(model.budget_pages)} in {in_words(model.budget_us)}"
         promise = f"{number(model.expected_false_pages)} false ones expected so far, {budget}"
         yield "Pages", f"{model.pages:,} sent <small>{promise}</small>"
+    yield from _labels(snapshot, model, now_us)
     yield from _performance(model)
     if model.estimated is not None:
         yield from _estimated_rows(model, model.estimated)
@@ -128,6 +132,14 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
         yield "In excluded times, never to be judged", many(model.excluded, "event")
     if unjudged := snapshot.unjudged.get(model.key):
         yield "Accepted, never to be judged", many(unjudged, "event")
+
+
+def _labels(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[tuple[str, str]]:
+    """That labels are not joined, and for what they wait."""
+    joined_us, held_by = (of.get(model.key.model) for of in (snapshot.labels_joined_us, snapshot.labels_held_by))
+    if joined_us is not None and held_by is not None and (model.judged_us or 0) - joined_us > LABELS_BEHIND_US:
+        words = f"{text(str(held_by))} is not read further; predictions wait for its labels"
+        yield "Labels joined up to", f"{aged(int(joined_us), now_us)} <small>{words}</small>"
 
 
 def _performance(model: ModelView) -> Iterator[tuple[str, str]]:

@@ -51,6 +51,7 @@ class PerformanceRow(msgspec.Struct, gc=False):
     base_us: _Count
     errors: dict[str, _Errors]
     came: list[tuple[_Count, Annotated[float, msgspec.Meta(ge=0, le=1)]]] = []
+    late: _Count = 0
 
 
 def performance_faults(row: PerformanceRow, task: str) -> Iterator[str]:

@@ -55,8 +55,8 @@ class PerformanceLearner:
             self._spans.append(end_us - self._began_us)
             self._open, self._began_us = LabelTally(), None
 
-    def finish(self, came: tuple[tuple[int, float], ...] = ()) -> ReferencePerformance | None:
-        """None where no label came beside what was predicted; `came` as the reference keeps it."""
+    def finish(self, came: tuple[tuple[int, float], ...] = (), late: int = 0) -> ReferencePerformance | None:
+        """None where no label came beside what was predicted; `came` and `late` as the reference keeps them."""
         rows = labelled(self._total, self._meaning.task)
         if not rows:
             return None
@@ -69,7 +69,7 @@ class PerformanceLearner:
         }
         mean = float(f"{rows / len(windows):.{DIGITS}g}") if len(windows) else 0.0
         base_us = int(np.median(self._spans)) if self._spans else 0
-        return ReferencePerformance(self._total, len(windows), mean, base_us, errors, came)
+        return ReferencePerformance(self._total, len(windows), mean, base_us, errors, came, late)
 
 
 def _rounded(run: LongRun) -> LongRun:
