@@ -83,6 +83,8 @@ class ModelView:
     performance_labels: int = 0
     performance_until_us: int | None = None
     performance_judged: bool = True
+    #: share of the reference's late labels that had come after rising delays, microseconds
+    labels_came: tuple[tuple[int, float], ...] = ()
     estimated: Estimated | None = None
     contradicted: bool = False
     promise: ModelPromise | None = None

@@ -309,15 +309,17 @@ class _Performance(TypedDict, total=False):
     performance_labels: int
     performance_until_us: int
     performance_judged: bool
+    labels_came: tuple[tuple[int, float], ...]
 
 
 def _performance(judge: ModelJudge) -> _Performance:
     """Of the newest labelled predictions; of none where labels stopped."""
-    cause = judge.judge.performance
-    latest = cause.latest(judge.at_us)
+    cause, known = judge.judge.performance, judge.monitored.reference.performance
+    latest, came = cause.latest(judge.at_us), () if known is None else known.came
     if latest is None:
-        return {"performance_judged": cause.is_judged}
+        return {"performance_judged": cause.is_judged, "labels_came": came}
     return {
+        "labels_came": came,
         "performance": tuple(figures(latest.tally, judge.meaning).items()),
         "performance_labels": latest.span.events,
         "performance_until_us": latest.span.end_us,

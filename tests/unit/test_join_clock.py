@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -26,8 +26,9 @@ HORIZON, BATCH, LAST = 60, 100, 600
 DELAY = 55
 
 
-def settings_of(horizon: int = HORIZON) -> dict[str, object]:
-    return {"model": {"labels": {"horizon": f"{horizon}s"}}, "windows": {"allowed_lateness": "0s"}}
+def made_of(records: Mapping[Partition, Sequence[Event]], *, live: bool = True, **over: object) -> Made:
+    model, windows = {"labels": {"horizon": f"{HORIZON}s"}}, {"allowed_lateness": "0s"}
+    return Made(records, live=live, model=model, windows=windows, **over)
 
 
 def predictions(first: int, end: int) -> list[Event]:
@@ -46,7 +47,7 @@ def in_batches(cut: Sequence[int], parts: int = 1) -> Made:
     read a while after the first.
     """
     first = {(LABELS, OTHER_LABELS)[part]: [label(0, "none", None)] for part in range(parts)}
-    made = Made({EVENTS: []} | first, live=True, **settings_of()).run(2)
+    made = made_of({EVENTS: list[Event](), **first}).run(2)
     for end in range(BATCH, LAST + 1, BATCH):
         made.add(EVENTS, *predictions(end - BATCH, end + 20))
         made.clock.advance(IDLE_SECONDS)
@@ -73,7 +74,7 @@ def at_once(parts: int = 1) -> Made:
     of = {(LABELS, OTHER_LABELS)[part]: [x for x in rest if int(x["id"]) % parts == part] for part in range(parts)}
     of = {partition: [label(0, "none", None), *own] for partition, own in of.items()}
     events = [one for end in range(BATCH, LAST + 1, BATCH) for one in predictions(end - BATCH, end + 20)]
-    return Made({EVENTS: events} | of, **settings_of()).run(40)
+    return made_of({EVENTS: events, **of}, live=False).run(40)
 
 
 @pytest.mark.parametrize("parts", [1, 2])
@@ -92,7 +93,7 @@ def test_without_the_pause_labels_near_the_horizon_expire(monkeypatch: pytest.Mo
 
 
 def test_a_topic_of_labels_that_ended_holds_the_join_back_for_two_horizons_and_no_longer() -> None:
-    made = Made({EVENTS: predictions(0, 50), LABELS: [label(20, "0")]}, live=True, **settings_of()).run()
+    made = made_of({EVENTS: predictions(0, 50), LABELS: [label(20, "0")]}).run()
     for end in range(50, 1_000, 50):
         made.add(EVENTS, *predictions(end, end + 50))
         made.clock.advance(IDLE_SECONDS)
@@ -107,12 +108,8 @@ def test_a_partition_of_labels_that_stands_still_holds_the_join_back_and_what_wa
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(model_join, "SPARE_ROWS", 10)
-    made = Made(
-        {EVENTS: predictions(0, 10), LABELS: [label(5, "0")]},
-        live=True,
-        limits={"waiting_predictions": 100},
-        **settings_of(),
-    ).run()
+    few = {"waiting_predictions": 100}
+    made = made_of({EVENTS: predictions(0, 10), LABELS: [label(5, "0")]}, limits=few).run()
     made.source.unread.add(LABELS)
     for end in range(10, 2_000, 50):
         made.add(EVENTS, *predictions(end, end + 50))
@@ -129,7 +126,7 @@ def test_a_partition_of_labels_that_stands_still_holds_the_join_back_and_what_wa
 
 
 def test_the_join_waits_for_a_call_whose_other_side_has_not_come() -> None:
-    made = Made({EVENTS: predictions(0, 100), LABELS: labels(0, 100)}, live=True, **settings_of()).run()
+    made = made_of({EVENTS: predictions(0, 100), LABELS: labels(0, 100)}).run()
     made.clock.advance(IDLE_SECONDS)
     completeness = made.pipeline.completeness
     until = completeness.until()

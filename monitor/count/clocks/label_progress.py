@@ -98,7 +98,8 @@ class LabelProgress:
         by_group: dict[str | None, dict[Partition, LabelClock]] = {}
         for partition, clock in self._clocks().items():
             by_group.setdefault(model_of(partition.topic), {})[partition] = clock
-        groups, pauses = {None: Group()}, dict[str | None, bool]()
+        groups: dict[str | None, Group] = {None: Group()}
+        pauses: dict[str | None, bool] = {}
         self.slowest = {}
         for name, of_group in by_group.items():
             groups[name] = self._group(name, of_group, partition_states)

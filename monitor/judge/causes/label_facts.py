@@ -8,7 +8,6 @@ own and take nothing from the tests that page. The subject is the model.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -62,8 +61,8 @@ class LabelFacts(SequentialCause):
         self.joined_us: Callable[[], float] = lambda: math.inf
         self.of_panes(10 * SECOND_US)
         self._blocks = {cause: FactBlocks(LEAST_OF_BLOCK, _KEPT) for cause in (DELAY, COVERAGE)}
-        #: of the newest cohorts with labels that came later: start, those labels, and how long they waited
-        self._waits: deque[tuple[int, int, int]] = deque(maxlen=_KEPT)
+        #: of the newest cohort with labels that came later: those labels, and how long they waited
+        self._newest_wait = (0, 0)
         #: until then labels came for cohorts that were counted already
         self._straggled_us = -math.inf
         self._ends: list[FindingEnd] = []
@@ -105,7 +104,7 @@ class LabelFacts(SequentialCause):
     def _delay(self, cohort: CountedCohort) -> Iterator[Finding]:
         if cohort.came <= 0:
             return
-        self._waits.append((cohort.start_us, cohort.came, cohort.waited_us))
+        self._newest_wait = cohort.came, cohort.waited_us
         late = min(max(cohort.late, 0), cohort.came)
         for found in self._judge(DELAY, FactBlock(cohort.start_us, cohort.end_us, late, cohort.came)):
             reason = "labels come again, later than before"
@@ -181,9 +180,8 @@ class LabelFacts(SequentialCause):
         )
 
     def _delay_words(self, window: FactBlock, reference: FactShare, since_us: int) -> tuple[str, str]:
-        waits = [(labels, waited) for start, labels, waited in self._waits if window.start_us <= start < window.end_us]
-        labels = sum(of for of, _ in waits)
-        wait_us = sum(waited for _, waited in waits) / max(labels, 1) + self._arrivals.width_us / 2
+        labels, waited_us = self._newest_wait
+        wait_us = waited_us / max(labels, 1) + self._arrivals.width_us / 2
         usual = f"in the reference {percent(MATURE)} came within {about(self._usual_us)}"
         return (
             f"labels of {self._model} come later: about {about(round(wait_us))} after their predictions",
@@ -211,7 +209,7 @@ class LabelFacts(SequentialCause):
             "arrivals": self._arrivals.to_state(),
             "delay": self._blocks[DELAY].to_state(),
             "coverage": self._blocks[COVERAGE].to_state(),
-            "waits": [list(one) for one in self._waits],
+            "newest_wait": list(self._newest_wait),
             "straggled": [] if self._straggled_us == -math.inf else [int(self._straggled_us)],
         }
 
@@ -219,5 +217,6 @@ class LabelFacts(SequentialCause):
         self._arrivals.restore(state["arrivals"])
         self._blocks[DELAY].restore(state["delay"])
         self._blocks[COVERAGE].restore(state["coverage"])
-        self._waits.extend((start, labels, waited) for start, labels, waited in state["waits"])
+        labels, waited_us = state["newest_wait"]
+        self._newest_wait = labels, waited_us
         self._straggled_us = state["straggled"][0] if state["straggled"] else -math.inf

@@ -38,9 +38,9 @@ class FactBlocks:
         self._open: FactBlock | None = None
 
     def add(self, part: FactBlock) -> bool:
-        """Add the next events; whether a block closes with them."""
-        start, _, hits, events = self._open or (part.start_us, 0, 0, 0)
-        self._open = FactBlock(start, part.end_us, hits + part.hits, events + part.events)
+        """Add the next events, which may be older; whether a block closes with them."""
+        start, end, hits, events = self._open or (part.start_us, part.end_us, 0, 0)
+        self._open = FactBlock(min(start, part.start_us), max(end, part.end_us), hits + part.hits, events + part.events)
         if self._open.events < self._least:
             return False
         self.closed, self._open = [*self.closed, self._open][-self._kept :], None
@@ -53,7 +53,7 @@ class FactBlocks:
 
     def _alpha(self, reference: FactShare) -> float:
         """The budget of the time of the newest block, for each length."""
-        since = self.closed[-1].end_us - self.closed[-1].start_us
+        since = max(self.closed[-1].end_us - self.closed[-1].start_us, 1)
         return min(since / PER_US / max(len(reference.largest), 1), MOST_ALPHA)
 
     def newest(self, blocks: int) -> FactBlock | None:
@@ -62,7 +62,7 @@ class FactBlocks:
             return None
         newest = self.closed[-blocks:]
         hits, events = sum(one.hits for one in newest), sum(one.events for one in newest)
-        return FactBlock(newest[0].start_us, newest[-1].end_us, hits, events)
+        return FactBlock(min(one.start_us for one in newest), max(one.end_us for one in newest), hits, events)
 
     def began_us(self, blocks: int, share: float) -> int:
         """The start of the first of the newest blocks in which more than that share are hits."""

@@ -16,11 +16,14 @@ from monitor.publish.snapshot import ColumnView, ModelView, Snapshot
 from monitor.publish.status.drawing import drawing
 from monitor.publish.status.html import aged, moment, name, since, text
 from monitor.reference.notes.estimate import ESTIMATED
+from monitor.reference.notes.performance import came_in_words
 from monitor.settings.duration import in_words
 from monitor.stats.derived.columns import DERIVED_KINDS
 from monitor.stats.performance.figures import SHARES
 from monitor.text import many, number, percent
 
+#: shares of the labels whose delays are shown
+CAME_SHOWN: Final = (0.5, 0.95, 1.0)
 #: the join of labels is so far behind what was judged before that is said
 LABELS_BEHIND_US: Final = 10 * MINUTE_US
 #: a column with this exceedance or more is shown unfolded
@@ -135,11 +138,15 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
 
 
 def _labels(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[tuple[str, str]]:
-    """That labels are not joined, and for what they wait."""
-    joined_us, held_by = (of.get(model.key.model) for of in (snapshot.labels_joined_us, snapshot.labels_held_by))
+    """When labels come after their predictions; that they are not joined, and for what they wait."""
+    if model.labels_came:
+        shown = came_in_words([one for one in model.labels_came if one[1] in CAME_SHOWN])
+        yield "Labels come, in the reference", shown
+    joined_us = snapshot.labels_joined_us.get(model.key.model)
+    held_by = snapshot.labels_held_by.get(model.key.model)
     if joined_us is not None and held_by is not None and (model.judged_us or 0) - joined_us > LABELS_BEHIND_US:
-        words = f"{text(str(held_by))} is not read further; predictions wait for its labels"
-        yield "Labels joined up to", f"{aged(int(joined_us), now_us)} <small>{words}</small>"
+        words = f"{text(held_by)} is not read further; predictions wait for its labels"
+        yield "Labels joined up to", f"{aged(joined_us, now_us)} <small>{words}</small>"
 
 
 def _performance(model: ModelView) -> Iterator[tuple[str, str]]:
