@@ -104,6 +104,13 @@ def test_a_topic_of_labels_that_ended_holds_the_join_back_for_two_horizons_and_n
     assert join.predictions_waiting <= 3 * HORIZON + 40
 
 
+def test_labels_among_the_events_are_joined_though_a_topic_of_labels_is_idle() -> None:
+    made = made_of({EVENTS: predictions(0, 300), LABELS: [label(20, "0")]}).run()
+    made.add(EVENTS, label(40, "290"), prediction(330, "330"))  # takes effect where it was read
+    made.clock.advance(IDLE_SECONDS)
+    assert made.run(2).fates()["matched"] == 2
+
+
 def test_a_partition_of_labels_that_stands_still_holds_the_join_back_and_what_waits_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.count.clocks.event_clock import ENOUGH, EventClock
+from monitor.count.clocks.event_clock import ENOUGH, NO_CLOCK, EventClock
 
 Ints = NDArray[np.int64]
 
@@ -22,6 +22,8 @@ class LabelClock:
 
     def __init__(self) -> None:
         self.clock = EventClock()
+        #: the newest time of both clocks at which a label was read: none takes effect later but by its own time
+        self.read_us = NO_CLOCK
         #: monotonic seconds of the last label; not state
         self.last_label_at = 0.0
 
@@ -38,12 +40,15 @@ class LabelClock:
     def effect_us(self, times_us: Ints, event_clock_us: Ints, now: float) -> Ints:
         """When labels (n,) at `times_us` take effect, read where the events' clock was at `event_clock_us` (n,)."""
         _, own_clock_us = self.clock.ask(times_us, np.zeros(len(times_us), np.int64))
+        reached_us = np.maximum(own_clock_us, event_clock_us)
         if len(times_us):
+            self.read_us = max(self.read_us, int(reached_us.max()))
             self.last_label_at = now
-        return np.maximum(times_us, np.maximum(own_clock_us, event_clock_us))
+        return np.maximum(times_us, reached_us)
 
     def to_state(self) -> dict[str, Any]:
-        return {"us": self.us, **self.clock.to_state()}
+        return {"us": self.read_us, **self.clock.to_state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        self.read_us = state["us"]
         self.clock.restore(state)

@@ -122,7 +122,7 @@ class LabelProgress:
         group, read = Group(), set(self._source.partitions())
         begun_at = self._begun_at(name, max(clock.last_label_at for clock in clocks.values()))
         for partition, clock in clocks.items():
-            group.add(clock.us, clock.clock.arrived_us)
+            group.add(max(clock.us, clock.read_us), clock.clock.arrived_us)
             if partition in read and not (self._source.at_end(partition) and self._is_idle(clock, begun_at)):
                 reached_us = max(clock.reached_us, states[partition].clock_us)
                 if reached_us < group.slowest:
