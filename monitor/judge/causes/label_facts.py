@@ -63,7 +63,7 @@ class LabelFacts(SequentialCause):
         self._blocks = {cause: FactBlocks(LEAST_OF_BLOCK, _KEPT) for cause in (DELAY, COVERAGE)}
         #: of the newest cohort with labels that came later: those labels, and how long they waited
         self._newest_wait = (0, 0)
-        #: until then labels came for cohorts that were counted already
+        #: until then so many labels came for cohorts that were counted already that labels are known to come late
         self._straggled_us = -math.inf
         self._ends: list[FindingEnd] = []
 
@@ -86,8 +86,9 @@ class LabelFacts(SequentialCause):
             return
         self._arrivals.predicted(pane.start_us, pane.tally.predictions, labels.total)
         for cohort in self._arrivals.stragglers():
-            self._straggled_us = pane.end_us
-            yield from self._delay(cohort)
+            for found in self._delay(cohort):
+                self._straggled_us = pane.end_us
+                yield found
         for cohort in self._arrivals.close(min(pane.end_us, self.joined_us())):
             yield from self._delay(cohort)
             if not self._comes_late(cohort, pane.end_us):
