@@ -16,6 +16,7 @@ from monitor.clock import SECOND_US, Clock
 from monitor.count.admission.versions import Admission
 from monitor.count.clocks.completeness import Completeness
 from monitor.count.clocks.label_clock import LabelClock
+from monitor.count.clocks.label_progress import LabelProgress
 from monitor.count.columns.aggregator import Aggregators
 from monitor.count.columns.sample import sample_of
 from monitor.count.exchange import Exchange, LabelExchange
@@ -87,6 +88,7 @@ class Pipeline:
         self.tasks: dict[int, Task] = {}
         self.exchange, self.label_exchange = Exchange(settings.windows.pane), LabelExchange()
         self.fleet: Stage2 = Fleet(admission, settings) if stage2 is None else stage2
+        self.fleet.meet(self.joins.until_us)
         self.gaps: Counter[Partition] = Counter()
         #: records read since the process started, for series
         self.records: Counter[Partition] = Counter()
@@ -100,8 +102,9 @@ class Pipeline:
         self._arrivals = Arrivals(clock, live=live)
         self._letters, self._over_limit = deque[DeadLetter](), False
         self.decoders = Decoders(settings, admission, counting, decoders)
+        labels = LabelProgress(settings, source, clock, self._label_clocks, admission.horizon_us, live=live)
         self.completeness = Completeness(
-            settings, source, clock, self.partition_states, admission.lateness_us, self._label_clocks, live=live
+            settings, source, clock, self.partition_states, admission.lateness_us, labels, live=live
         )
         self.saving = Saving(clock, settings.state.every / SECOND_US)
         self.time = LoopTime(clock)
@@ -183,7 +186,7 @@ class Pipeline:
         for task in self.tasks.values():
             self.exchange.put(task.close(until))
             self.label_exchange.put(task.labels.close(until))
-        joined, warming = self.completeness.joined_until(complete), self.warming.models()
+        joined, warming = self.completeness.joined_until(complete, self.pairing.oldest_us), self.warming.models()
         self.label_exchange.put_joined(
             self.joins.step(joined, [one for one in self.joins.models if one not in warming])
         )
@@ -260,10 +263,7 @@ class Pipeline:
 
     def not_read_on(self) -> set[Partition]:
         """Partitions of topics that are stopped because too many of their events were rejected."""
-        stopped = self.rejected_share.stopped
-        return (
-            {partition for partition in self._source.partitions() if partition.topic in stopped} if stopped else set()
-        )
+        return self.rejected_share.of_stopped(self._source.partitions())
 
     def _label_clocks(self) -> dict[Partition, LabelClock]:
         tasks = self.tasks.items()

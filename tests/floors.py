@@ -15,8 +15,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "frames": "columns rows events",
         "stats": (
-            "pairs.levels pairs.tables tallies.names tallies.growing tallies.number_table tallies.thinning distances "
-            "digits sliding testing.evidence tallies.slots detectors.detector detectors.adwin "
+            "pairs.levels pairs.tables tallies.names tallies.growing tallies.number_table tallies.thinning "
+            "distances digits sliding testing.evidence tallies.slots detectors.detector detectors.adwin "
             "detectors.error_detectors detectors.value_detectors variance.equal_runs variance.long_run season.terms "
             "season.fit testing.directions testing.ending testing.onset bins.unseen bins.reference_bins "
             "bins.hit_places bins.agreement bins.name_bins derived.vectors derived.scripts derived.texts "
@@ -32,24 +32,23 @@ HOUSE: tuple[dict[str, str], ...] = (
             "raw columns surveyed values derived native.rows native.wrong native.gather native.wrapping "
             "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder "
             "encodings.encoding encodings.json encodings.framing encodings.plain encodings.avro "
-            "encodings.proto_text encodings.protobuf layout fields.paths fields.layout fields.structs fields.outside "
-            "fields.compiled fields.observed fields.suggest layout_decoder "
-            "formats.call formats.unwrap formats.tensors "
-            "formats.bodies formats.answers formats.events formats.cloudevents formats.labels formats.wire "
-            "formats.protobuf formats.prediction_log formats.wrapped formats.kserve formats.oip formats.seldon "
-            "formats.mlflow formats.tfserving formats.databricks formats.sagemaker formats.vertex formats.azure "
-            "formats.auto platform half pairing_decoder auto_decoder decoder"
+            "encodings.proto_text encodings.protobuf layout fields.paths fields.layout fields.structs "
+            "fields.outside fields.compiled fields.observed fields.suggest layout_decoder formats.call "
+            "formats.unwrap formats.tensors formats.bodies formats.answers formats.events formats.cloudevents "
+            "formats.labels formats.wire formats.protobuf formats.prediction_log formats.wrapped formats.kserve "
+            "formats.oip formats.seldon formats.mlflow formats.tfserving formats.databricks formats.sagemaker "
+            "formats.vertex formats.azure formats.auto platform half pairing_decoder auto_decoder decoder"
         ),
     },
     {  # references
         "reference": (
             "survey.values survey.vectors survey.events survey.order relations season column score_effects "
-            "variability segments performance_part outcome_part estimate file.effects file.estimate file.performance "
-            "file.segments file.outcomes file.derived file.json_faults file.validity reference blank file.encoding "
-            "references score_split configured monitored plan.values plan.derived plan.columns plan.segments "
-            "learn.season learn.relations learn.effects learn.estimate learn.means learn.performance learn.segments "
-            "notes.segments learn.outcomes notes.estimate notes.performance notes.outcomes learn.reference "
-            "notes.paging notes.relations notes.events notes.show"
+            "variability segments performance_part outcome_part estimate file.effects file.estimate "
+            "file.performance file.segments file.outcomes file.derived file.json_faults file.validity reference "
+            "blank file.encoding references score_split configured monitored plan.values plan.derived plan.columns "
+            "plan.segments learn.season learn.relations learn.effects learn.estimate learn.means learn.performance "
+            "learn.label_facts learn.segments notes.segments learn.outcomes notes.estimate notes.performance "
+            "notes.outcomes learn.reference notes.paging notes.relations notes.events notes.show"
         ),
     },
     {  # counting (stage 1)
@@ -60,26 +59,27 @@ HOUSE: tuple[dict[str, str], ...] = (
             "partition_state rejected_share totals columns.pane_rows labels.answers labels.rows "
             "labels.outcome_counts labels.aggregator clocks.label_clock labels.id_runs labels.join_tables "
             "labels.join_changes labels.pending labels.predictions_by_pane labels.model_join labels.joins "
-            "labels.task_labels clocks.completeness columns.pair_counter columns.score_counter "
-            "columns.segment_counter columns.new_slots columns.by_partition columns.aggregator warmup.lines "
-            "warmup.rows task exchange"
+            "labels.task_labels clocks.progress clocks.label_progress clocks.completeness columns.pair_counter "
+            "columns.score_counter columns.segment_counter columns.new_slots columns.by_partition "
+            "columns.aggregator warmup.lines warmup.rows task exchange"
         ),
     },
     {  # judging (stage 2)
         "judge": (
             "promise.budget incidents.ended incidents.recurring incidents.silence incidents.first_cause "
-            "incidents.informational incidents.incident incidents.book policy windows.prepared_reference "
-            "windows.pyramid warmup windows.season windows.label_windows windows.late_cohorts words.errors "
-            "words.outcomes windows.all_values comparison.column_change comparison.related words.relations "
-            "comparison.columns comparison.daily_shift comparison.lazy_comparison comparison.near_range "
-            "comparison.quality_tails comparison.segmented windows.outcome_windows comparison.means "
-            "attribution.score_parts causes.cause promise.detectable words.setting_notes causes.constant "
-            "causes.errors causes.performance causes.outcome causes.traffic causes.fact_share causes.schema "
-            "causes.distribution_words causes.distribution causes.segments causes.residual causes.consecutive "
-            "causes.relation causes.detectors causes.unit_change causes.smaller_unit causes.quality "
-            "causes.segment_quality causes.features_gone causes.catalog evaluation comparison.version_comparison "
-            "traffic_time judge_state attribution.single_partition attribution.moved estimated model words.detectors "
-            "promise.promised promise.words fleet"
+            "incidents.informational incidents.reported incidents.incident incidents.book policy "
+            "windows.prepared_reference windows.pyramid warmup windows.season windows.label_windows "
+            "windows.late_cohorts windows.label_arrivals windows.fact_blocks words.errors words.outcomes "
+            "windows.all_values comparison.column_change comparison.related words.relations comparison.columns "
+            "comparison.daily_shift comparison.lazy_comparison comparison.near_range comparison.quality_tails "
+            "comparison.segmented windows.outcome_windows comparison.means attribution.score_parts causes.cause "
+            "promise.detectable words.setting_notes causes.constant causes.errors causes.performance causes.outcome "
+            "causes.traffic causes.fact_share causes.label_facts causes.schema causes.distribution_words "
+            "causes.distribution causes.segments causes.residual causes.consecutive causes.relation "
+            "causes.detectors causes.unit_change causes.smaller_unit causes.quality causes.segment_quality "
+            "causes.features_gone causes.catalog evaluation comparison.version_comparison traffic_time judge_state "
+            "attribution.single_partition attribution.moved estimated model words.detectors promise.promised "
+            "promise.words fleet"
         ),
     },
     {  # the outside
@@ -89,8 +89,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "registry": "client",
         "sources": (
-            "streams merge_by_time until_offsets copies recordings csv_rows parquet_cells parquet_rows writing kinds "
-            "readers files event_times whole_calls"
+            "streams merge_by_time until_offsets copies recordings csv_rows parquet_cells parquet_rows writing "
+            "kinds readers files event_times whole_calls"
         ),
         "state": (
             "durable codec packing segments part_files checkpoint directory versions finding_trees task_part "
@@ -98,10 +98,10 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "publish": (
             "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
-            "rules.drift rules.events rules.health rows column_series traffic_series call_series outcome_series "
-            "label_series status.model_cards dashboards.fleet rules.file register status.incident_cards "
-            "status.notices dashboards.model series_limit status.page dashboards.dashboard series site connection "
-            "server"
+            "rules.drift rules.labels rules.events rules.health rows column_series traffic_series call_series "
+            "outcome_series label_series status.model_cards dashboards.fleet rules.file register "
+            "status.incident_cards status.notices dashboards.model series_limit status.page dashboards.dashboard "
+            "series site connection server"
         ),
     },
     {  # events of a service that reports itself, and what the path asks of the outside
@@ -116,8 +116,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events "
             "outcome_lines state_show outputs decoders kafka_source open_source understood suggesting accepting "
             "column_views counted_rows first_pass reference_labels reference_build warmup_learning warmup_lines "
-            "replay comparing promises "
-            "snapshot_builder daemon"
+            "replay comparing promises snapshot_builder daemon"
         ),
     },
     {  # from Python

@@ -207,6 +207,8 @@ def with_labels(key: ModelKey, **fields: Any) -> Snapshot:  # noqa: ANN401  # th
         labels_waiting={key: 5},
         predictions_waiting={key.model: 1_000},
         predictions_let_go={key.model: 20},
+        labels_joined_us={key.model: 1_763_805_600_000_000},
+        labels_held_by={key.model: "labels-0"},
     )
 
 

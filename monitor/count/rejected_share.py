@@ -7,8 +7,10 @@ that is behind, because a verdict without its events would be final.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from monitor.count.losses import NEWEST, Losses
-from monitor.events import REJECTED
+from monitor.events import REJECTED, Partition
 
 
 class RejectedShare:
@@ -32,6 +34,10 @@ class RejectedShare:
             f"start again, or set limits.rejected_share: 1 to go on; first at {loss.first}: {loss.message}"
         )
         return True
+
+    def of_stopped(self, partitions: Iterable[Partition]) -> set[Partition]:
+        """Those of `partitions` whose topic is stopped."""
+        return {partition for partition in partitions if partition.topic in self.stopped} if self.stopped else set()
 
     def in_words(self) -> str:
         """Why topics are stopped; "" if none is."""

@@ -11,6 +11,7 @@ from monitor.judge.causes.catalog import causes_of
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation, PlannedWindows, SequentialCause, TicketReason
 from monitor.judge.causes.constant import Constant
 from monitor.judge.causes.distribution import Distribution
+from monitor.judge.causes.label_facts import LabelFacts
 from monitor.judge.causes.outcome import Outcomes
 from monitor.judge.causes.performance import Performance
 from monitor.judge.incidents.book import Now
@@ -43,6 +44,7 @@ class Judge:
         self._of_recent = [
             cause for cause in self.causes if type(cause).recent_candidates is not Cause.recent_candidates
         ]
+        self.label_facts = next(cause for cause in self.causes if isinstance(cause, LabelFacts))
         self._with_state = [cause for cause in self.causes if cause.state_name]
         self.tests_of_length = sum(cause.tests() for cause in self.causes)
         self.tests_of_recent = sum(cause.tests_of_recent() for cause in self.causes)

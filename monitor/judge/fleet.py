@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from monitor.clock import rfc3339
@@ -66,6 +68,8 @@ class Fleet:
         self._traffic = TrafficTime(settings.retire_after)
         #: how often each model version was reset, as part of its mark: the marks of a new judge begin at 0 again
         self._forgotten: Counter[ModelKey] = Counter()
+        #: up to when the labels of a model are joined
+        self._joined_until_us: Callable[[str], float] = lambda _: math.inf
         self.unsent: deque[Transition] = deque()
         #: changes of references that are not on the alert topic yet
         self.rebases: deque[Rebase] = deque()
@@ -153,13 +157,16 @@ class Fleet:
         self.unsent.extend(transitions)
         return bool(transitions)
 
+    def meet(self, joined_until_us: Callable[[str], float]) -> None:
+        self._joined_until_us = joined_until_us
+
     def take_labels(self, cohorts: Iterable[LabelCohort], until_us: int) -> None:
         """Take labels that took effect before `until_us`, each once; inline ones are of the pane that comes next."""
         late: dict[ModelKey, ModelJudge] = {}
         for cohort in cohorts:
             judge = self._judge_of(cohort.key)
             if judge is not None:
-                judge.take_labels(cohort)
+                judge.take_labels(cohort, until_us)
                 if cohort.joined and not judge.retired:
                     late[cohort.key] = judge
         for key, judge in late.items():
@@ -180,6 +187,7 @@ class Fleet:
                 show_values=self._settings.show_values,
                 lasting_after_us=self._settings.lasting_after,
                 pane_us=self._settings.windows.pane,
+                joined_us=partial(self._joined_until_us, key.model),
             )
             judge.traffic = self._traffic.now(key.model)
             self.judges[key] = judge

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
+from functools import partial
 
 from monitor.clock import DAY_US, SECOND_US
 from monitor.count.columns.facts import in_time
 from monitor.count.exchange import Pane
 from monitor.count.labels.cohorts import LabelCohort
-from monitor.findings import INFO, Finding, FindingKey, Transition
+from monitor.findings import INFO, Finding, Transition
 from monitor.judge.attribution.moved import Attribution
 from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation, Ints
@@ -21,6 +23,7 @@ from monitor.judge.estimated import Estimator
 from monitor.judge.evaluation import Judge, longest_learned
 from monitor.judge.incidents.book import IncidentBook, Now
 from monitor.judge.incidents.incident import NOTHING, Floats, OpenFinding, TransitionContext
+from monitor.judge.incidents.reported import ReportedInfo
 from monitor.judge.incidents.silence import Silence, silence_at
 from monitor.judge.judge_state import JudgeState
 from monitor.judge.policy import Policy
@@ -39,7 +42,6 @@ from monitor.judge.windows.pyramid import (
 from monitor.judge.windows.season import SeasonClock
 from monitor.reference.column import OUTCOME_PREFIX
 from monitor.reference.monitored import Monitored
-from monitor.reference.reference import Reference
 from monitor.stats.performance.figures import Meaning
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.tallies.block import Block
@@ -62,12 +64,14 @@ class ModelJudge:
         show_values: bool,
         lasting_after_us: int = DAY_US,
         pane_us: int = 10 * SECOND_US,
+        joined_us: Callable[[], float] = lambda: math.inf,
     ) -> None:
+        """`joined_us` gives the time up to which the labels of the model are joined."""
         self.monitored = monitored
         self.prepared = PreparedReference.of(monitored.reference)
         self.estimator = Estimator(monitored.reference)
-        self.policy = Policy(monitored.model, show_values, _parents(monitored.reference))
-        self._pane_us = pane_us
+        self.policy = Policy(monitored.model, show_values, monitored.reference.parents())
+        self._pane_us, self._joined_us = pane_us, joined_us
         self._begin_windows()
         self.budget = Budget.of(
             pages,
@@ -102,14 +106,16 @@ class ModelJudge:
         self._recent = RecentPanes()
         self._base = BaseWindow()
         self.judge = Judge(self.prepared, self.policy)
-        self.judge.performance.spend = self._spend_on_labels
+        self.judge.performance.spend = partial(self._spend, LABELS)
         self.judge.constant.changed_counts = self._changed_counts
         self.judge.distribution.paging = self._paging
         self.judge.performance.late = self.judge.performance.late_cohorts(self._pane_us)
-        self.judge.outcomes.spend = self._spend_on_outcome
+        self.judge.outcomes.spend = lambda name, *spent: self._spend(OUTCOME_PREFIX + name, *spent)
         self.judge.outcomes.of_panes(self._pane_us)
+        self.judge.label_facts.of_panes(self._pane_us)
+        self.judge.label_facts.joined_us = self._joined_us
         self._attribution = Attribution(self.prepared, self.judge.causes)
-        self._shown_info: dict[FindingKey, int] = {}
+        self._reported = ReportedInfo()
         #: of the predictions in the pane that comes next
         self._inline = LabelTally()
         #: the newest base evaluation, for what is shown; not state
@@ -158,7 +164,7 @@ class ModelJudge:
         silence += self.book.end(self.judge.ends(), self.context())
         transitions = self.book.step(serious, self, self.context(), base_window=block is not None)
         self._seen = ()
-        return before + self._news(reported), silence + transitions
+        return before + self._reported.news(reported), silence + transitions
 
     def pass_time(self, until_us: int) -> tuple[list[Finding], list[Transition]]:
         """Event time has come to `until_us`, and no event has come since the last pane; gives what `add` gives."""
@@ -175,7 +181,7 @@ class ModelJudge:
         found = self.judge.passed(due)
         serious = [finding for finding in found if finding.severity != INFO]
         transitions = self.book.step(serious, self, context, base_window=False, at_once=True)
-        return self._news([finding for finding in found if finding.severity == INFO]), transitions
+        return self._reported.news([finding for finding in found if finding.severity == INFO]), transitions
 
     def _due_us(self, until_us: int) -> int | None:
         """When traffic counts as stopped, exact up to `until_us`: no event may be wanted in excluded times, so the wait
@@ -204,7 +210,7 @@ class ModelJudge:
         if not sides:
             return []
         other, own = max(sides, key=lambda side: side.events), trailing(self.pyramid)
-        return self._news(list(differences(Side(self.monitored.key, self.prepared, own), other, since_us)))
+        return self._reported.news(list(differences(Side(self.monitored.key, self.prepared, own), other, since_us)))
 
     @property
     def meaning(self) -> Meaning:
@@ -246,8 +252,8 @@ class ModelJudge:
         direction = finding.direction if key.cause == DISTRIBUTION else ""  # a quality count's share always rises
         return self.policy.allowed(key, feature, direction=direction, of_errors=key.cause == PERFORMANCE)
 
-    def take_labels(self, cohort: LabelCohort) -> None:
-        """Take labels that took effect before the end of the next pane, or came with its predictions."""
+    def take_labels(self, cohort: LabelCohort, until_us: int) -> None:
+        """Take labels that took effect before `until_us`, or came with the predictions of the pane that ends then."""
         self._changes += 1
         if cohort.joined and self.retired:
             return
@@ -256,6 +262,7 @@ class ModelJudge:
             if not (self._exclusions and self._exclusions.overlapping(cohort.start_us, late.end_us(cohort.start_us))):
                 if labels is not None:
                     late.add(cohort.start_us, labels)
+                    self.judge.label_facts.add_late(cohort.start_us, labels, until_us)
                 self.judge.outcomes.add_late(cohort.start_us, cohort.tally.outcomes)
             return
         self.labels += cohort.tally.total
@@ -294,13 +301,8 @@ class ModelJudge:
         found = list(self.judge.findings(self.latest, recent))
         return self._attribution.explained(found, self.latest, self.book.findings())
 
-    def _spend_on_labels(self, start_us: int, end_us: int, tests: int) -> float:
-        alpha = self.budget.alpha(LABELS, start_us, end_us, self._share)
-        self.budget.spend(alpha, tests)
-        return alpha
-
-    def _spend_on_outcome(self, name: str, start_us: int, end_us: int, tests: int) -> float:
-        alpha = self.budget.alpha(OUTCOME_PREFIX + name, start_us, end_us, self._share)
+    def _spend(self, tested: str, start_us: int, end_us: int, tests: int) -> float:
+        alpha = self.budget.alpha(tested, start_us, end_us, self._share)
         self.budget.spend(alpha, tests)
         return alpha
 
@@ -340,15 +342,6 @@ class ModelJudge:
         evaluation = self._rechecked[base_windows]
         return self.judge.now(known, evaluation) if evaluation.windows.start_us(0) >= known.since_us else None
 
-    def _news(self, reported: list[Finding]) -> list[Finding]:
-        """`info` findings whose windows do not overlap the last reported one of the same key."""
-        news = []
-        for finding in reported:
-            if finding.window.start_us >= self._shown_info.get(finding.key, finding.window.start_us):
-                news.append(finding)
-            self._shown_info[finding.key] = finding.window.end_us
-        return news
-
     def context(self) -> TransitionContext:
         """What a transition at this moment reports besides its findings."""
         return TransitionContext(
@@ -379,7 +372,7 @@ class ModelJudge:
             budget=self.budget.to_state(),
             causes=self.judge.to_state(),
             book=self.book.to_state(),
-            shown_info=dict(self._shown_info),
+            shown_info=self._reported.to_state(),
             excluded=self.excluded,
             severities=self.policy.fingerprint(),
             traffic=self.traffic,
@@ -397,11 +390,6 @@ class ModelJudge:
         self.budget.restore(state.budget)
         self.judge.restore(state.causes)
         self.book.restore(state.book)
-        self._shown_info = dict(state.shown_info)
+        self._reported.restore(state.shown_info)
         self.excluded = state.excluded
         self.traffic, self.retired = state.traffic, state.retired
-
-
-def _parents(reference: Reference) -> dict[str, str]:
-    """{derived column: its feature}."""
-    return {column.name: column.parent for column in reference.columns if column.parent}

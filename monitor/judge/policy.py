@@ -18,7 +18,9 @@ from monitor.stats.bins.reference_bins import CATEGORICAL, ColumnBins
 #: smallest change of a quality count's share that can page; those of distributions are `stats.directions.LEAST_MOVE`
 LEAST_QUALITY_CHANGE: Final = 0.01
 #: causes that are tickets where the settings say nothing; all others page
-TICKET_CAUSES: Final = frozenset({"relation", "traffic", "duplicates", "clock", "schema"})
+TICKET_CAUSES: Final = frozenset(
+    {"relation", "traffic", "duplicates", "clock", "schema", "label_delay", "label_coverage"}
+)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 
 from monitor.clock import Clock
 from monitor.count.admission.versions import Admission
-from monitor.count.clocks.completeness import Until
+from monitor.count.clocks.progress import Until
 from monitor.count.columns.sample import sample_of
 from monitor.count.losses import Losses, Lost
 from monitor.count.pairs_waiting import PairsWaiting
@@ -113,6 +113,10 @@ class Pairing:
         if self._held_back is None or self._held_back[0] != marker:
             self._held_back = marker, HeldBack(until, self.waiting)
         return self._held_back[1]
+
+    def oldest_us(self, model: str) -> int | None:
+        """The time of the oldest side of a model's calls that waits; None if none does."""
+        return self.waiting.oldest_us(model)
 
     def _past_us(self, until: Until, model: str) -> float:
         """A side before it has waited long enough: no other side within `pair_within` of it would not be late."""

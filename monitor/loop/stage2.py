@@ -19,6 +19,9 @@ class Stage2(Protocol):
     unsent: deque[Transition]
     rebases: deque[Rebase]
 
+    def meet(self, joined_until_us: Callable[[str], float]) -> None:
+        """Be given, before all else, what tells up to when the labels of a model are joined with its predictions."""
+
     def judge(self, pane: Pane) -> None:
         """Take a pane; those of one model version come in time order."""
 
@@ -67,6 +70,9 @@ class StatelessStage2:
     def __init__(self) -> None:
         self.unsent: deque[Transition] = deque()
         self.rebases: deque[Rebase] = deque()
+
+    def meet(self, joined_until_us: Callable[[str], float]) -> None:
+        """Ignored."""
 
     def pass_time(self, now_us: int, waited_us: Callable[[ModelKey], int]) -> None:
         """Ignored."""

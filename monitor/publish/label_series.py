@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from monitor.clock import SECOND_US
 from monitor.count.labels.join_changes import FATES
 from monitor.publish.column_series import Series
 from monitor.publish.outcome_series import OUTCOME_SERIES
@@ -42,6 +43,16 @@ LABEL_SERIES: Final = (
         " their prediction.",
         "Rises with every label: the ids of labels are not those of predictions.",
         _waiting,
+        of_model=True,
+    ),
+    Series(
+        "driftd_labels_joined_timestamp_seconds",
+        "gauge",
+        ("model",),
+        "Event time up to which labels are joined with predictions. Live it stands, for up to two horizons, while no"
+        " label comes on a topic of labels alone.",
+        "Far behind driftd_watermark_timestamp_seconds while labels come: one partition of labels stands still.",
+        lambda snapshot: [((model,), us / SECOND_US) for model, us in snapshot.labels_joined_us.items()],
         of_model=True,
     ),
     Series(

@@ -103,6 +103,8 @@ class ModelView:
     performance_judged: bool = True
     #: those whose values come
     outcomes: tuple[OutcomeView, ...] = ()
+    #: share of the reference's late labels that had come after rising delays, microseconds
+    labels_came: tuple[tuple[int, float], ...] = ()
     estimated: Estimated | None = None
     contradicted: bool = False
     promise: ModelPromise | None = None
@@ -227,6 +229,9 @@ class Snapshot:
     labels_waiting: Mapping[ModelKey, int] = field(default_factory=dict)
     predictions_waiting: Mapping[str, int] = field(default_factory=dict)
     predictions_let_go: Mapping[str, int] = field(default_factory=dict)
+    #: by model: up to when labels are joined, microseconds, and the partition of labels that holds the join back
+    labels_joined_us: Mapping[str, int] = field(default_factory=dict)
+    labels_held_by: Mapping[str, str] = field(default_factory=dict)
     unjudged: Mapping[ModelKey, int] = field(default_factory=dict)
     incidents: tuple[IncidentView, ...] = ()
     findings: tuple[FindingView, ...] = ()

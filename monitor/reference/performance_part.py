@@ -43,7 +43,7 @@ class ReferencePerformance:
 
     `windows` base windows of them, of `rows` rows and `base_us` microseconds each on average; `errors` by figure.
     `came` is the share of the late labels that had come after rising delays (microseconds after the end of a cohort of
-    predictions), and empty where all came with their predictions.
+    predictions), and empty where all came with their predictions; `late` is how many of the labels came late.
     """
 
     tally: LabelTally
@@ -52,6 +52,7 @@ class ReferencePerformance:
     base_us: int
     errors: Mapping[str, ErrorVariation]
     came: tuple[tuple[int, float], ...] = ()
+    late: int = 0
 
     @property
     def maturity_us(self) -> int | None:
@@ -75,7 +76,7 @@ class ReferencePerformance:
             "windows": self.windows,
             "rows": self.rows,
             "base_us": self.base_us,
-            **({"came": [list(one) for one in self.came]} if self.came else {}),
+            **({"came": [list(one) for one in self.came], "late": self.late} if self.came else {}),
             "errors": {name: one.to_plain() for name, one in sorted(self.errors.items())},
         }
 
@@ -84,13 +85,16 @@ class ReferencePerformance:
         """Back from `to_plain`."""
         tally = dict(plain["tally"])
         tally["label_sums"] = {name: int(total) for name, total in tally.get("label_sums", {}).items()}
+        labels = LabelTally.from_state(tally)
         return cls(
-            LabelTally.from_state(tally),
+            labels,
             int(plain["windows"]),
             float(plain["rows"]),
             int(plain["base_us"]),
             {name: ErrorVariation.from_plain(one) for name, one in plain["errors"].items()},
             tuple((int(delay), float(share)) for delay, share in plain.get("came", ())),
+            # files of before hold no number: then all came late
+            int(plain.get("late", labels.total if plain.get("came") else 0)),
         )
 
 

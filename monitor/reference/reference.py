@@ -89,6 +89,10 @@ class Reference:
         center, scale = (numbers[0].center, numbers[0].scale) if numbers else (0.0, 1.0)
         return Meaning(self.task, self.positive, center, scale)
 
+    def parents(self) -> dict[str, str]:
+        """{derived column: its feature}."""
+        return {column.name: column.parent for column in self.columns if column.parent}
+
     @property
     def width(self) -> int:
         return width_of([column.bins for column in self.columns])

@@ -20,6 +20,7 @@ from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.blank import blank_reference
 from monitor.reference.file.encoding import with_hash
+from monitor.reference.learn.label_facts import LabelledCohort, label_facts
 from monitor.reference.learn.performance import PerformanceLearner
 from monitor.reference.learn.reference import Origin, RowStatistics, assemble
 from monitor.reference.learn.segments import SegmentLearner
@@ -132,7 +133,14 @@ def _with_late_labels(reference: Reference, collector: _Collector, late: LateLab
     if late.performance is not None:
         labels = late.performance.tally
         estimate = reference.estimate or collector.rows.labelled.of_counts(labels)
-        reference = replace(reference, performance=late.performance, labels=labels.total, estimate=estimate)
+        facts = {**dict(reference.facts), **dict(late.facts)}
+        reference = replace(
+            reference,
+            performance=late.performance,
+            labels=labels.total,
+            estimate=estimate,
+            facts=tuple(facts.items()),
+        )
     return with_hash(replace(reference, outcomes=late.outcomes))
 
 
@@ -149,6 +157,7 @@ def _origin(model: Model, found: FirstPass, collector: _Collector) -> Origin:
         collector.performance.finish(),
         segments=collector.finished_segments(),
         feature_order=survey.order or (),
+        label_facts=label_facts(collector.cohorts),
     )
 
 
@@ -228,6 +237,7 @@ class _Collector(StatelessStage2):
         self._labels = LabelTally()
         self._segments = SegmentLearner(blank.segments.by if blank.segments else (), blank.columns)
         self.performance = labels
+        self.cohorts: list[LabelledCohort] = []
         #: label events came too: not all labels are known when the last event is
         self.late = False
         self.losses: list[Loss] = []
@@ -250,6 +260,7 @@ class _Collector(StatelessStage2):
         self.counted += pane.tally.events
         self.labels += labels.total
         self.performance.add(pane.start_us, pane.end_us, labels)
+        self.cohorts.append(LabelledCohort(pane.tally.predictions, labels.total))
         if rows is not None:
             self.rows.add(rows.codes, rows.values, rows.labels, rows.confidence)
             self.rows.traffic.add(pane.start_us, pane.end_us, rows.ts)

@@ -17,6 +17,7 @@ from monitor.loop.sinks import ReplayOutputs
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.records import Source
+from monitor.reference.learn.label_facts import LabelledCohort, label_facts
 from monitor.reference.learn.outcomes import OutcomeCohort, learn_outcome
 from monitor.reference.learn.performance import PerformanceLearner
 from monitor.reference.outcome_part import ReferenceOutcome
@@ -27,6 +28,7 @@ from monitor.run.first_pass import EventRange
 from monitor.settings.model import Model
 from monitor.settings.tree import Settings
 from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.testing.fact_share import FactShare
 
 #: shares of the late labels whose delays a reference holds
 SHARES: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
@@ -41,15 +43,20 @@ class _Cohorts(StatelessStage2):
         self._width_us = width_us
         self._pane_us = pane_us
         self.cohorts: dict[int, LabelTally] = {}
-        #: late labels by how long after the end of their cohort they took effect, microseconds
-        self.delays: Counter[int] = Counter()
-        #: values of each outcome, the same
+        #: by cohort: predictions, and late labels by how many microseconds after its end they took effect
+        self.predictions: Counter[int] = Counter()
+        self.delays: dict[int, Counter[int]] = {}
+        #: values of each outcome by how long after the end of their cohort they took effect
         self.outcome_delays: dict[str, Counter[int]] = {}
+        #: how far events have come, and labels
         self.until_us = 0
+        self.labels_until_us = 0
 
     def judge(self, pane: Pane) -> None:
-        """Note how far events have come."""
+        """Note the predictions."""
         self.until_us = max(self.until_us, pane.end_us)
+        if pane.pane_key.key == self._key:
+            self.predictions[pane.start_us // self._width_us * self._width_us] += pane.tally.predictions
 
     def take_labels(self, cohorts: Iterable[LabelCohort], until_us: int) -> None:
         """Add the labels of the model version."""
@@ -58,17 +65,22 @@ class _Cohorts(StatelessStage2):
                 continue
             start_us = cohort.start_us // self._width_us * self._width_us
             self.cohorts.setdefault(start_us, LabelTally()).merge(cohort.tally)
-            delay = max(until_us - start_us - self._width_us, 0)
+            delay_us = max(until_us - start_us - self._width_us, 0)
             if cohort.joined and cohort.tally.total:
-                self.delays[delay] += cohort.tally.total
+                self.labels_until_us = max(self.labels_until_us, until_us)
+                self.delays.setdefault(start_us, Counter())[delay_us] += cohort.tally.total
             for name, tally in cohort.tally.outcomes.items():
-                self.outcome_delays.setdefault(name, Counter())[delay] += tally.values
+                self.outcome_delays.setdefault(name, Counter())[delay_us] += tally.values
 
 
 class LateLabels(NamedTuple):
-    """What came for a reference's predictions within the horizon: `performance` is None where no label came late."""
+    """What came for a reference's predictions within the horizon: `performance` is None where no label came late.
+
+    `facts` are how late labels come, and how many predictions have none.
+    """
 
     performance: ReferencePerformance | None
+    facts: tuple[tuple[str, FactShare], ...]
     outcomes: dict[str, ReferenceOutcome]
 
 
@@ -89,24 +101,48 @@ def learn_from_labels(
     while not ended and collector.until_us <= last_us:
         ended = source.ended()
         pipeline.turn()
-    first_us, end_us = reference.start_us - width_us, reference.end_us
-    cohorts = [
-        (start_us, tally)
-        for start_us, tally in sorted(collector.cohorts.items())
-        if first_us < start_us < end_us and not event_range.excludes(start_us)
+    inside = [
+        start_us
+        for start_us in sorted(collector.cohorts.keys() | collector.predictions.keys())
+        if reference.start_us - width_us < start_us < reference.end_us and not event_range.excludes(start_us)
     ]
-    performance = None
-    if collector.delays.total():
-        learner = PerformanceLearner(reference.task, reference.positive)
-        for start_us, tally in cohorts:
-            learner.add(start_us, start_us + width_us, tally)
-        performance = learner.finish(delays_of(collector.delays))
-    return LateLabels(performance, _outcomes(cohorts, collector, model, width_us))
+    performance = _performance(reference, collector, inside, width_us)
+    facts = () if performance is None else _facts(performance, collector, inside, width_us)
+    return LateLabels(performance, facts, _outcomes(inside, collector, model, width_us))
 
 
-def _outcomes(
-    cohorts: Sequence[tuple[int, LabelTally]], collector: _Cohorts, model: Model, width_us: int
-) -> dict[str, ReferenceOutcome]:
+def _performance(
+    reference: Reference, collector: _Cohorts, inside: Sequence[int], width_us: int
+) -> ReferencePerformance | None:
+    delays = sum((collector.delays.get(start_us, Counter()) for start_us in inside), Counter[int]())
+    if not delays.total():
+        return None
+    learner = PerformanceLearner(reference.task, reference.positive)
+    for start_us in inside:
+        learner.add(start_us, start_us + width_us, collector.cohorts.get(start_us, LabelTally()))
+    return learner.finish(delays_of(delays), delays.total())
+
+
+def _facts(
+    performance: ReferencePerformance, collector: _Cohorts, inside: Iterable[int], width_us: int
+) -> tuple[tuple[str, FactShare], ...]:
+    """Of the cohorts whose labels have all come where the source ends."""
+    usual_us, longest_us = performance.maturity_us or 0, performance.came[-1][0]
+    end_us = max(collector.until_us, collector.labels_until_us)
+    return label_facts(
+        LabelledCohort(
+            collector.predictions[start_us],
+            collector.cohorts.get(start_us, LabelTally()).total,
+            (came := collector.delays.get(start_us, Counter())).total(),
+            sum(count for delay, count in came.items() if delay > usual_us),
+        )
+        for start_us in inside
+        if start_us + width_us + longest_us <= end_us
+    )
+
+
+def _outcomes(inside: Iterable[int], collector: _Cohorts, model: Model, width_us: int) -> dict[str, ReferenceOutcome]:
+    cohorts = [(start_us, collector.cohorts[start_us]) for start_us in inside if start_us in collector.cohorts]
     found = {}
     for name, delays in sorted(collector.outcome_delays.items()):
         own = [

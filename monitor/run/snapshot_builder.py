@@ -156,6 +156,8 @@ class SnapshotBuilder:
             labels_waiting={key: count for key, count in pipeline.joins.waiting().items() if key not in retired},
             predictions_waiting=pipeline.joins.predictions_waiting(),
             predictions_let_go=pipeline.joins.let_go(),
+            labels_joined_us=pipeline.joins.joined_until(),
+            labels_held_by=_held_by(pipeline),
             unjudged=Counter({key: count for key, count in unjudged.items() if key not in retired}),
             incidents=tuple(view for judge in judges.values() if is_judged(judge) for view in _incident_views(judge)),
             findings=tuple(_finding_views(judges.values())),
@@ -299,20 +301,29 @@ def _watermarks(pipeline: Pipeline) -> dict[Partition, int]:
     }
 
 
+def _held_by(pipeline: Pipeline) -> dict[str, str]:
+    """By model, the partition of labels that its join waits for."""
+    slowest = pipeline.completeness.labels.slowest
+    found = {model: slowest.get(model, slowest.get(None)) for model in pipeline.joins.models}
+    return {model: str(one[0]) for model, one in found.items() if one is not None}
+
+
 class _Performance(TypedDict, total=False):
     performance: tuple[tuple[str, float], ...]
     performance_labels: int
     performance_until_us: int
     performance_judged: bool
+    labels_came: tuple[tuple[int, float], ...]
 
 
 def _performance(judge: ModelJudge) -> _Performance:
     """Of the newest labelled predictions; of none where labels stopped."""
-    cause = judge.judge.performance
-    latest = cause.latest(judge.at_us)
+    cause, known = judge.judge.performance, judge.monitored.reference.performance
+    latest, came = cause.latest(judge.at_us), () if known is None else known.came
     if latest is None:
-        return {"performance_judged": cause.is_judged}
+        return {"performance_judged": cause.is_judged, "labels_came": came}
     return {
+        "labels_came": came,
         "performance": tuple(figures(latest.tally, judge.meaning).items()),
         "performance_labels": latest.span.events,
         "performance_until_us": latest.span.end_us,

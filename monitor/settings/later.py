@@ -8,8 +8,6 @@ from typing import Final
 from monitor.settings.types import Fault, Loc, Plain
 
 LATER_CAUSES: Final = (
-    "label_delay",
-    "label_coverage",
     "version",
     "fairness",
 )

@@ -56,6 +56,8 @@ Cause: TypeAlias = Literal[
     "cost",
     "relation",
     "traffic",
+    "label_delay",
+    "label_coverage",
     "duplicates",
     "clock",
     "schema",

@@ -20,6 +20,7 @@ ALL = (
     "relations",
     "attribution",
     "estimate",
+    "real-labels",
     "relations-alone",
     "promise",
     "false-pages",

@@ -25,7 +25,7 @@ from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference
 from monitor.run.replay import replay
 from monitor.settings.tree import Settings
-from tests.benchmarks.acceptance_streams import WANTED, Stream, Wanted, stream
+from tests.benchmarks.acceptance_streams import REFERENCE_ROWS, WANTED, Stream, Wanted, stream
 from tests.benchmarks.material import say, table
 from tests.engine import EVENTS, MemorySource
 from tests.streams import CATEGORICAL
@@ -193,7 +193,7 @@ def _admission(settings: Settings, made: Stream) -> Admission:
             ModelKey("credit", version),
             lambda events=events: MemorySource({EVENTS: events}),  # type: ignore[misc]  # bound now
             SystemClock(),
-            EventRange(rows=len(events)),
+            EventRange(rows=REFERENCE_ROWS),
         )
         for version, events in made.references.items()
     }

@@ -27,8 +27,9 @@ class Wanted:
     """What a stream has to bring after its change.
 
     `subject` "" is nothing at all; a pair has a subject if one of its columns is it. `incidents` (fewest, most) that
-    are ever a page. `within` predictions; None: as the generator's truth says. `burst` predictions of a burst: a page
-    that was resolved with the third base window behind it is none.
+    are ever a page. `within` predictions; None: as the generator's truth says. `after_labels`: they are
+    counted from when nearly all labels of the first changed predictions have come. `burst` predictions of a burst: a
+    page that was resolved with the third base window behind it is none.
     """
 
     subject: str = ""
@@ -37,6 +38,7 @@ class Wanted:
     incidents: tuple[int, int] = (1, 1)
     within: int | None = None
     burst: int = 0
+    after_labels: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,15 @@ GENERATED: Final[dict[str, Wanted]] = {
     "outlier_burst": Wanted(burst=200),
     "segment_only": Wanted("PAY_0", "distribution"),
     "joint_shift": Wanted("BILL_AMT2", "relation", severity="ticket"),
-    "calibration_drift": Wanted("score", "calibration"),
+    "calibration_drift": Wanted("credit", "calibration", after_labels=True),
     "seasonality": NOTHING,
     # of two days and a third a daily wave is known, but not how much days differ: that takes seven, for a page
     "seasonality_plus_drift": Wanted("AGE", "distribution", severity="ticket"),
     "traffic_drop": Wanted("credit", "traffic", severity="ticket"),
     "traffic_stop": Wanted("credit", "traffic", severity="ticket"),
-    "labels_late": Wanted("credit", "label_delay", severity="ticket"),
-    "labels_stop": Wanted("credit", "label_coverage", severity="ticket"),
+    # both after twice the longest wait for a label in the reference: labels that do not come may come late
+    "labels_late": Wanted("credit", "label_delay", severity="ticket", within=12_000),
+    "labels_stop": Wanted("credit", "label_coverage", severity="ticket", within=12_000),
     "replayed_batch": NOTHING,
     "low_traffic_shift": Wanted("AGE", "distribution"),
 }
@@ -104,7 +107,10 @@ def stream(name: str, seed: int, folder: Path) -> Stream:
         events, truth = _generated(name, seed, folder)
         if name == "column_gone":
             events = [_without_nulls(one, "PAY_2") for one in events]
-        within = truth["within_events"]
+        wanted = GENERATED[name]
+        within = truth["within_events"] if wanted.within is None else wanted.within
+        if wanted.after_labels:
+            within += _events_until_labels(events)
         return Stream((events,), _reference(events), truth["change_prediction"], within)
     base = "sudden_mean" if name == "restart_in_incident" else "clean"
     events, truth = _generated(base, seed, folder)
@@ -133,9 +139,20 @@ def _generated(name: str, seed: int, folder: Path) -> tuple[Events, dict[str, An
 
 
 def _reference(events: Events, version: str = "1") -> dict[str, Events]:
-    """The first predictions."""
-    first = (one for one in events if one["type"] == "prediction")
-    return {version: [one for one, _ in zip(first, range(REFERENCE_ROWS), strict=False)]}
+    """The first predictions, and the labels that come for them."""
+    predictions = [one for one in events if one["type"] == "prediction"][:REFERENCE_ROWS]
+    known = {one["id"] for one in predictions}
+    return {version: [one for one in events if one["id"] in known]}
+
+
+def _events_until_labels(events: Events) -> int:
+    """Predictions that come until 95 % of the labels of one have come, in the reference's time."""
+    made = {one["id"]: one["ts"] for one in events if one["type"] == "prediction"}
+    first = dict(list(made.items())[:REFERENCE_ROWS])
+    delays = [one["ts"] - first[one["id"]] for one in events if one["type"] == "label" and one["id"] in first]
+    times = sorted(float(at) for at in first.values())
+    a_label_after = float(np.quantile(delays, 0.95))
+    return int(a_label_after / (times[-1] - times[0]) * len(times))
 
 
 def _without_nulls(event: Event, name: str) -> Event:
@@ -166,13 +183,12 @@ def _version_switch(events: Events, change: int, _rng: np.random.Generator, _wit
     """Version 2 answers from now on: other scores, with a reference of its own."""
 
     def by_version_2(event: Event) -> Event:
-        return event | {"version": "2", "score": round(event["score"] ** 0.5, 6)}
+        score = {"score": round(event["score"] ** 0.5, 6)} if event["type"] == "prediction" else {}
+        return event | {"version": "2"} | score
 
     references = _reference(events)
     references["2"] = [by_version_2(one) for one in references["1"]]
-    switched = [
-        by_version_2(one) if one["type"] == "prediction" and int(one["id"]) >= change else one for one in events
-    ]
+    switched = [by_version_2(one) if int(one["id"]) >= change else one for one in events]
     return Stream((switched,), references, change, None)
 
 

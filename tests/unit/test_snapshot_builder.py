@@ -137,10 +137,10 @@ def test_a_column_that_cannot_be_seen_to_change_says_why() -> None:
     assert {column.unwatched for column in snapshot_builder.snapshot({}).models[0].columns} == {""}
 
 
-class _Delay(Cause[None]):
+class _MadeUp(Cause[None]):
     """A cause about the model itself."""
 
-    names = (CauseName("label_delay"),)
+    names = (CauseName("made_up"),)
 
     def tests(self) -> int:
         return 0
@@ -155,18 +155,18 @@ class _Delay(Cause[None]):
         return None
 
     def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
-        yield "credit", Figures("label_delay", 12.0, 30.0, 0.4, 0.5, 250, 0.4)
+        yield "credit", Figures("made_up", 12.0, 30.0, 0.4, 0.5, 250, 0.4)
 
 
 def test_figures_of_what_is_not_a_column_are_series_too_and_stand_by_their_finding() -> None:
     pipeline, source, builder = begun(list(Credit(600)))
     run_to_end(pipeline, source)
     (judge,) = cast("Fleet", pipeline.fleet).judges.values()
-    judge.judge.causes = (*judge.judge.causes, _Delay(judge.prepared, judge.policy))
+    judge.judge.causes = (*judge.judge.causes, _MadeUp(judge.prepared, judge.policy))
     snapshot = builder.snapshot({EVENTS: 0})
-    labels = '{cause="label_delay",model="credit",segment="",subject="credit",version="1"}'
+    labels = '{cause="made_up",model="credit",segment="",subject="credit",version="1"}'
     assert f"driftd_finding_value{labels} 12.0" in render(snapshot).decode().splitlines()
-    found = FindingView(CREDIT, FindingKey("credit", "label_delay"), "ticket")
+    found = FindingView(CREDIT, FindingKey("credit", "made_up"), "ticket")
     opened = replace(snapshot, findings=(found,), incidents=(IncidentView(CREDIT, "ticket", 0),))
     page = "".join(open_incidents(opened, 0))
     assert "effect 0.4, statistic 12 (threshold 30) in a window of 250 events; 0.4 times the threshold" in page

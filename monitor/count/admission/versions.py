@@ -128,6 +128,11 @@ class Admission:
         model = self._models.get(model_name)
         return 0 if model is None else self._settings.lateness_us(model)
 
+    def horizon_us(self, model_name: str) -> int:
+        """How long labels of a model's predictions are waited for; 0 for a model that is not known."""
+        model = self._models.get(model_name)
+        return 0 if model is None else model.labels.horizon
+
     def restore(self, keys: Iterable[ModelKey], retired: Iterable[ModelKey] = ()) -> None:
         """See the model versions of a state again, in its order; `retired` ones take no place of others."""
         self.seen.retired.update(retired)

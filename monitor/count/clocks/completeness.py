@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from monitor.clock import HOUR_US, SECOND_US, Clock
 from monitor.count.clocks.event_clock import NO_CLOCK
-from monitor.count.clocks.label_clock import LabelClock
+from monitor.count.clocks.label_progress import JoinedUntil, LabelProgress, OldestSide
+from monitor.count.clocks.progress import Bound, Group, Until
 from monitor.count.partition_state import PartitionState
 from monitor.events import Partition
 from monitor.records import Source
@@ -22,67 +22,6 @@ from monitor.settings.tree import Settings
 MAX_AHEAD_US: Final = HOUR_US
 #: above this number of open panes, partitions also wait for one that is at its end and not yet idle
 MANY_OPEN_PANES: Final = 5_000
-
-
-class Bound(NamedTuple):
-    """Panes that end at or before it are complete; `lateness` later if a partition is still waited for."""
-
-    us: float
-    waits: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Until:
-    """Up to when each model is complete: `own` of models named by an input, `common` of all others."""
-
-    common: Bound
-    own: Mapping[str, Bound]
-    lateness_us: Callable[[str], int]
-
-    def __call__(self, model: str) -> float:
-        """The end of the newest panes that are complete, microseconds."""
-        bound = self.own.get(model, self.common)
-        return bound.us - self.lateness_us(model) if bound.waits else bound.us
-
-
-@dataclass(frozen=True, slots=True)
-class JoinedUntil:
-    """Up to when labels are joined with predictions: both are complete up to then.
-
-    `labels` is how far those have come, and `alone` how far the join goes where no partition is waited for, both for
-    models named by an input and, under None, for all others.
-    """
-
-    until: Until
-    labels: Mapping[str | None, float]
-    alone: Mapping[str | None, float]
-
-    def __call__(self, model: str) -> float:
-        """Microseconds."""
-        bound, name = self.until.own.get(model, self.until.common), model if model in self.labels else None
-        events = self.until(model) if bound.waits and bound.us < math.inf else math.inf
-        slowest = min(events, self.labels[name])
-        return slowest if slowest < math.inf else self.alone[name]
-
-
-@dataclass(slots=True)
-class _Group:
-    """Progress of the partitions of the same models: the slowest that holds back, and the largest times."""
-
-    slowest: float = math.inf
-    clock: int = NO_CLOCK
-    arrived: int = NO_CLOCK
-
-    def add(self, clock_us: int, arrived_us: int) -> None:
-        self.clock, self.arrived = max(self.clock, clock_us), max(self.arrived, arrived_us)
-
-    def hold_back(self, reached_us: int) -> None:
-        self.slowest = min(self.slowest, -math.inf if reached_us == NO_CLOCK else reached_us)
-
-    def combined_with(self, other: _Group) -> _Group:
-        """Both as one."""
-        slowest, clock = min(self.slowest, other.slowest), max(self.clock, other.clock)
-        return _Group(slowest, clock, max(self.arrived, other.arrived))
 
 
 class Completeness:
@@ -95,17 +34,16 @@ class Completeness:
         clock: Clock,
         partition_states: Callable[[], Mapping[Partition, PartitionState]],
         lateness_us: Callable[[str], int],
-        label_clocks: Callable[[], Mapping[Partition, LabelClock]] = dict,
+        labels: LabelProgress,
         *,
         live: bool,
     ) -> None:
-        """`partition_states()` gives all partitions of the source, and others from a restored state; `label_clocks()`
-        those with labels."""
+        """`partition_states()` gives all partitions of the source, and others from a restored state."""
         self._windows = settings.windows
         self._source = source
         self._clock = clock
         self._partition_states = partition_states
-        self._label_clocks = label_clocks
+        self.labels = labels
         self._live = live
         self._started = clock.monotonic()
         self._models = {entry.topic: entry.model for entry in settings.inputs}
@@ -116,10 +54,10 @@ class Completeness:
 
         A partition that is at its end and idle for `idle_after` is not waited for.
         """
-        groups: dict[str | None, _Group] = {None: _Group()}
+        groups: dict[str | None, Group] = {None: Group()}
         read = set(self._source.partitions())
         for partition, partition_state in self._partition_states().items():
-            group = groups.setdefault(self._model_of(partition.topic), _Group())
+            group = groups.setdefault(self._model_of(partition.topic), Group())
             group.add(partition_state.clock.us, partition_state.clock.arrived_us)
             if partition in read and self._holds_back(partition, partition_state):
                 group.hold_back(partition_state.reached_us)
@@ -130,31 +68,9 @@ class Completeness:
             self._until = now
         return self._until
 
-    def joined_until(self, until: Until) -> JoinedUntil:
-        """Where both events, which have come `until` then, and labels have come to: labels hold back no event, but the
-        join waits for both.
-
-        Partitions at their end and idle are not waited for. While no partition of events is, labels go on alone, as
-        they do where predictions pause.
-        """
-        groups: dict[str | None, _Group] = {None: _Group()}
-        read = set(self._source.partitions())
-        for partition, clock in self._label_clocks().items():
-            group = groups.setdefault(self._model_of(partition.topic), _Group())
-            group.add(clock.us, clock.clock.arrived_us)
-            if partition in read and not (self._source.at_end(partition) and self._are_idle(clock)):
-                group.hold_back(max(clock.us, self._partition_states()[partition].clock_us))
-        common, labels, alone = groups[None], dict[str | None, float](), dict[str | None, float]()
-        for model in {*groups, *until.own}:
-            own = groups.get(model, common).combined_with(common)
-            bound = until.common if model is None else until.own.get(model, until.common)
-            labels[model] = own.slowest
-            alone[model] = max(bound.us, self._unawaited(own)) if self._live else math.inf
-        return JoinedUntil(until, labels, alone)
-
-    def _are_idle(self, clock: LabelClock) -> bool:
-        idle = self._clock.monotonic() - max(clock.last_label_at, self._started)
-        return not self._live or idle >= self._windows.idle_after / SECOND_US
+    def joined_until(self, until: Until, oldest_side_us: OldestSide = lambda _: None) -> JoinedUntil:
+        """Up to when labels are joined with predictions; events have come `until` then, and sides of calls wait."""
+        return self.labels.joined_until(until, oldest_side_us, self._partition_states(), self._model_of)
 
     def _model_of(self, topic: str) -> str | None:
         """The model that an input names. With a single input, a recording under any name counts as that input."""
@@ -162,19 +78,10 @@ class Completeness:
             return next(iter(self._models.values()))
         return self._models.get(topic)
 
-    def _bound(self, group: _Group) -> Bound:
+    def _bound(self, group: Group) -> Bound:
         if group.slowest < math.inf or not self._live:
             return Bound(group.slowest, waits=True)
-        return Bound(self._unawaited(group), waits=False)
-
-    def _unawaited(self, group: _Group) -> float:
-        """How far a group is complete while none of its partitions is waited for.
-
-        The pane of an event whose time is not confirmed by others stays open, or all panes before it would be final; so
-        does the pane of an event ahead of the wall clock.
-        """
-        pane = self._windows.pane
-        return max(group.clock + pane, min(group.arrived + pane, self._clock.now_us()))
+        return Bound(group.unawaited(self._windows.pane, self._clock.now_us()), waits=False)
 
     def _holds_back(self, partition: Partition, partition_state: PartitionState) -> bool:
         at_end = self._source.at_end(partition)

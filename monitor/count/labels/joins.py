@@ -228,6 +228,11 @@ class Joins:
             found += self._balanced(known.join, joined.met, list(seen), live)
         return found
 
+    def until_us(self, model: str) -> float:
+        """Up to when labels of a model are joined; infinite where they are not."""
+        known = self.models.get(model)
+        return END_US if known is None else known.join.until_us
+
     def _seen(self, known: _OfModel, code: int) -> Monitored | None:
         """The model version with this code, if its labels are counted: not of before it started afresh."""
         return None if code in known.join.retired else self._admission.seen.monitored(known.join.codes[code])
@@ -358,6 +363,11 @@ class Joins:
     def predictions_waiting(self) -> dict[str, int]:
         """Predictions that a label may still be joined to, by model."""
         return {model: known.join.predictions_waiting for model, known in self.models.items()}
+
+    def joined_until(self) -> dict[str, int]:
+        """Up to when labels are joined, microseconds, by model; without models that have not begun."""
+        untils = {model: known.join.until_us for model, known in self.models.items()}
+        return {model: until_us for model, until_us in untils.items() if until_us > NO_CLOCK}
 
     def let_go(self) -> dict[str, int]:
         """Predictions that were let go for the limit, by model."""

@@ -277,6 +277,7 @@ class ModelJoin:
             self._overflowed += counted(meta[:over][states[:over] != DONE])
             states[:over] = DONE
             self._drop()
+            self.late_labels.drop_before(self.tables.labels.first)
 
     def _alive(self) -> Mask:
         alive: Mask = self.tables.predictions.signed(P.TIME) >= self.by_pane.first_us
@@ -316,6 +317,7 @@ class ModelJoin:
             alive[:over] = False
             self.tables.drop(alive)
             self._runs.drop_before(table.first)
+            self.late_predictions.drop_before(table.first)
 
     # state
 

@@ -38,6 +38,16 @@ class Pending:
             self.add(positions[rest], times_us[rest])
         return taken
 
+    def drop_before(self, first: int) -> None:
+        """The rows before `first` are gone: they were let go before their time came."""
+        if not self._parts:
+            return
+        positions, times_us = self._all()
+        if (held := positions >= first).all():
+            return
+        self._parts, self.first_us = [], _NEVER
+        self.add(positions[held], times_us[held])
+
     def move(self, first: int, positions: Ints) -> None:
         """The rows from `first` on have new `positions` (n,); -1 for one that is gone."""
         if not self._parts:

@@ -161,7 +161,7 @@ class TaskLabels:
 
     def mark(self) -> Hashable:
         """The same as long as `to_state` would give the same."""
-        clocks = tuple((topic, clock.us, clock.clock.us, *clock.clock.recent) for topic, clock in self.clocks.items())
+        clocks = tuple((topic, clock.read_us, clock.us, *clock.clock.recent) for topic, clock in self.clocks.items())
         return self.open.mark(), self.inline.mark(), clocks
 
     def to_state(self) -> TaskLabelsState:

@@ -13,6 +13,7 @@ from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.fact_share import ClockSkew, Duplicates
 from monitor.judge.causes.features_gone import FeaturesGone
+from monitor.judge.causes.label_facts import LabelFacts
 from monitor.judge.causes.outcome import Outcomes
 from monitor.judge.causes.performance import Performance
 from monitor.judge.causes.quality import Quality
@@ -44,6 +45,7 @@ CAUSES: Final[tuple[type[Cause[Any]], ...]] = (
     Duplicates,
     ClockSkew,
     Schema,
+    LabelFacts,
 )
 
 

@@ -8,30 +8,22 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import numpy as np
 
 from monitor.findings import Figures, Finding, FindingKey, Span
 from monitor.judge.causes.cause import CauseName, Evaluation, SequentialCause
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
-from monitor.judge.promise.budget import TicketBudget
+from monitor.judge.windows.fact_blocks import FactBlock, FactBlocks
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import BASE_EVENTS, Windows
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.further import AHEAD, DUPLICATES
 from monitor.stats.testing.ending import left_of
-from monitor.stats.testing.fact_share import LONGEST, Excess, FactShare, judged
-from monitor.stats.testing.onset import onset
+from monitor.stats.testing.fact_share import Excess, FactShare
 from monitor.text import many, percent
-
-#: the largest alpha of a test: such events come together, which the test does not know
-MOST_OF_SHARE: Final = 1e-4
-
-
-#: start, end, hits and events (with the hits) of some panes
-_Part = tuple[int, int, int, int]
 
 
 class _Share(SequentialCause):
@@ -45,34 +37,21 @@ class _Share(SequentialCause):
         self._reference = dict(prepared.reference.facts).get(self.counted)
         self._model = prepared.reference.key.model
         self._key = FindingKey(self._model, self.names[0].name)
-        #: the newest last
-        self._blocks: list[_Part] = []
-        self._open: _Part | None = None
+        self._blocks = FactBlocks(BASE_EVENTS)
 
     def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
         """Take the next pane; judge what ends with it once it is as large as a base window."""
         if self._reference is not None:
             hits = int(pane.tally.further[self.counted][0]) if self.counted in pane.tally.further else 0
-            part = (pane.start_us, pane.end_us, hits, pane.tally.events + hits)
+            part = FactBlock(pane.start_us, pane.end_us, hits, pane.tally.events + hits)
             yield from self._take(self._reference, part)
 
-    def _take(self, reference: FactShare, part: _Part) -> Iterator[Finding]:
-        start, _, hits, events = self._open or (part[0], 0, 0, 0)
-        self._open = (start, part[1], hits + part[2], events + part[3])
-        if self._open[3] < BASE_EVENTS:
+    def _take(self, reference: FactShare, part: FactBlock) -> Iterator[Finding]:
+        if not self._blocks.add(part):
             return
-        self._blocks, self._open = [*self._blocks, self._open][-LONGEST:], None
-        if not any(block[2] for block in self._blocks):  # as mostly; no share of 0 is too large
-            return
-        hits_of, events_of = [block[2] for block in self._blocks], [block[3] for block in self._blocks]
-        excess = judged(reference, hits_of, events_of, self._alpha(reference), self._least())
+        excess = self._blocks.excess(reference, self._least())
         if excess is not None and excess.exceedance > 1:
             yield self._finding(reference, excess)
-
-    def _alpha(self, reference: FactShare) -> float:
-        """The budget of the time since the block before, for each length."""
-        since = self._blocks[-1][1] - self._blocks[-1][0]
-        return TicketBudget(len(reference.largest), MOST_OF_SHARE).alpha(since)
 
     def _least(self) -> float:
         return self.policy.least_effect(self._key.cause, "", LEAST_QUALITY_CHANGE)
@@ -101,14 +80,13 @@ class _Share(SequentialCause):
         return percent(figures.value)
 
     def _finding(self, reference: FactShare, excess: Excess) -> Finding:
-        blocks = self._blocks[-excess.blocks :]
-        hits, of = (np.array([block[at] for block in blocks], np.float64) for at in (2, 3))
-        since = blocks[onset(hits, of, reference.share)][0]
+        window = self._blocks.newest(excess.blocks)
+        assert window is not None  # noqa: S101  # it was judged
         effect = excess.share - reference.share
         return Finding(
             key=self._key,
             severity=self.policy.severity(self._key.cause, "", effect, 0.0),
-            window=Span(blocks[0][0], blocks[-1][1], excess.events - excess.hits),
+            window=Span(window.start_us, window.end_us, excess.events - excess.hits),
             base_windows=excess.blocks,
             statistic="exact",
             value=excess.share,
@@ -120,7 +98,7 @@ class _Share(SequentialCause):
             direction="up",
             detail=self._detail(excess, percent(reference.share)),
             headline=self._headline(excess),
-            since_us=since,
+            since_us=self._blocks.began_us(excess.blocks, reference.share),
         )
 
     @abstractmethod
@@ -132,17 +110,10 @@ class _Share(SequentialCause):
         """The figures, with the share `before` in the reference."""
 
     def to_state(self) -> dict[str, Any]:
-        blocks = [*self._blocks, *([self._open] if self._open is not None else [])]
-        return {"blocks": np.array(blocks, np.int64).reshape(-1, 4), "open": self._open is not None}
+        return self._blocks.to_state()
 
     def restore(self, state: dict[str, Any]) -> None:
-        blocks = _parts_of(state["blocks"])
-        self._open = blocks.pop() if state["open"] else None
-        self._blocks = blocks
-
-
-def _parts_of(state: object) -> list[_Part]:
-    return [(a, b, c, d) for a, b, c, d in np.array(state, np.int64).tolist()]
+        self._blocks.restore(state)
 
 
 class Duplicates(_Share):

@@ -81,13 +81,14 @@ class Performance(SequentialCause):
     def late_cohorts(self, pane_us: int) -> LateCohorts:
         """Cohorts of late labels, for panes of events of that width."""
         part, reference, horizon_us = self._part, self.prepared.reference, self.policy.model.labels.horizon
-        covered = 0 if part is None else labelled(part.tally, self._meaning.task)
+        late, known = (0, 0) if part is None else (part.late, labelled(part.tally, self._meaning.task))
+        waiting = reference.predictions - max(known - late, 0)
         return LateCohorts(
             self._meaning.task,
             cohort_us(horizon_us, pane_us),
             horizon_us,
             None if part is None else part.maturity_us,
-            min(covered / max(reference.predictions, 1), 1.0),
+            min(late / max(waiting, 1), 1.0),
         )
 
     def _all_sides(self, figures: Sequence[str]) -> Iterator[Side]:
@@ -115,7 +116,8 @@ class Performance(SequentialCause):
 
     def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
         """Take the pane's labels; judges the windows that end with them."""
-        self.late.predicted(pane.start_us, pane.tally.predictions)
+        waiting = pane.tally.predictions - labelled(labels, self._meaning.task)
+        self.late.predicted(pane.start_us, max(waiting, 0))
         yield from self._take(pane.start_us, pane.end_us, labels, pane.tally.records)
 
     def take_late(self, until_us: int) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -14,7 +14,7 @@ MOST: Final = 3
 NAMED: Final = 10
 
 
-def bounded(findings: Sequence[Finding]) -> list[Finding]:
+def bounded(findings: Iterable[Finding]) -> list[Finding]:
     """The largest of each cause and figure, largest first; the last one names the columns of the others."""
     groups: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in findings:

@@ -31,21 +31,22 @@ class LateCohorts:
 
     def __init__(self, task: str, width_us: int, horizon_us: int, maturity_us: int | None, coverage: float) -> None:
         """Cohorts of `width_us`, judged from `maturity_us` after their end on (None: `horizon_us`, when no more labels
-        come); `coverage` is the share of the reference's predictions that got a label."""
+        come); `coverage` is the share that got a late label of the reference's predictions without a label of their
+        own."""
         self._task = task
         self._width_us = max(width_us, 1)
         self._horizon_us = horizon_us
         self.maturity_us = horizon_us if maturity_us is None else min(maturity_us, horizon_us)
         self._coverage = coverage
         self._waiting: dict[int, LabelTally] = {}
-        #: predictions of each cohort; cohorts that were judged, until no more labels come for them
+        #: predictions of each cohort that wait for a label; cohorts that were judged, until no more labels come
         self._predictions: dict[int, int] = {}
         self._judged: set[int] = set()
         #: whether any label came late
         self.came = False
 
     def predicted(self, at_us: int, predictions: int) -> None:
-        """Count predictions of a pane that begins at that time."""
+        """Count predictions of a pane that begins at that time, without those that came with their label."""
         start_us = at_us // self._width_us * self._width_us
         self._predictions[start_us] = self._predictions.get(start_us, 0) + predictions
         oldest = start_us - self._horizon_us - 2 * self._width_us

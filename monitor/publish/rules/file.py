@@ -10,7 +10,7 @@ from typing import Final
 
 import yaml
 
-from monitor.publish.rules import drift, events, health
+from monitor.publish.rules import drift, events, health, labels
 from monitor.publish.rules.alert import Rule
 from monitor.settings.tree import Settings
 
@@ -33,10 +33,11 @@ def rules(settings: Settings) -> list[Rule]:
     has_checkpoints = settings.state.store == "directory"
     checkpoint = [health.checkpoint_stale(settings), health.checkpoint_failing()] if has_checkpoints else []
     of_models = [drift.drift_page(), drift.drift_ticket(), drift.data_stale()]
+    of_labels = [labels.performance_worse(), labels.labels_stopped()]
     of_events = [events.events_lost(), events.events_unjudged()]
     of_records = [events.records_unreadable(), events.position_stalled()]
     of_itself = [health.down(), health.not_restored(), *checkpoint, health.lag_growing()]
-    return [alert.rule(settings) for alert in (*of_models, *of_events, *of_records, *of_itself)]
+    return [alert.rule(settings) for alert in (*of_models, *of_labels, *of_events, *of_records, *of_itself)]
 
 
 class _Dumper(yaml.SafeDumper):

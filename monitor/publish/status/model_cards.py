@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Final
 
+from monitor.clock import MINUTE_US
 from monitor.events import ModelKey
 from monitor.findings import PAGE, TICKET
 from monitor.judge.estimated import Estimated
@@ -15,12 +16,17 @@ from monitor.publish.snapshot import ColumnView, ModelView, OutcomeView, Snapsho
 from monitor.publish.status.drawing import drawing
 from monitor.publish.status.html import aged, moment, name, since, text
 from monitor.reference.notes.estimate import ESTIMATED
+from monitor.reference.notes.performance import came_in_words
 from monitor.settings.duration import in_words
 from monitor.stats.derived.columns import DERIVED_KINDS
 from monitor.stats.performance.figures import SHARES
 from monitor.stats.performance.outcome_tally import LABEL_VALUE
 from monitor.text import expected, many, number, percent
 
+#: shares of the labels whose delays are shown
+CAME_SHOWN: Final = (0.5, 0.95, 1.0)
+#: the join of labels is so far behind what was judged before that is said
+LABELS_BEHIND_US: Final = 10 * MINUTE_US
 #: a column with this exceedance or more is shown unfolded
 NEAR: Final = 0.5
 #: most rows of quiet columns on the page, shared equally by its models, and the least of one model
@@ -119,6 +125,7 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
         budget = f"budget: {number(model.budget_pages)} in {in_words(model.budget_us)}"
         promise = f"{expected(model.expected_false_pages)} false ones expected so far, {budget}"
         yield "Pages", f"{model.pages:,} sent <small>{promise}</small>"
+    yield from _labels(snapshot, model, now_us)
     yield from _performance(model)
     yield from (_outcome(one) for one in model.outcomes)
     if model.estimated is not None:
@@ -130,6 +137,18 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
         yield "In excluded times, never to be judged", many(model.excluded, "event")
     if unjudged := snapshot.unjudged.get(model.key):
         yield "Accepted, never to be judged", many(unjudged, "event")
+
+
+def _labels(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[tuple[str, str]]:
+    """When labels come after their predictions; that they are not joined, and for what they wait."""
+    if model.labels_came:
+        shown = came_in_words([one for one in model.labels_came if one[1] in CAME_SHOWN])
+        yield "Labels come, in the reference", shown
+    joined_us = snapshot.labels_joined_us.get(model.key.model)
+    held_by = snapshot.labels_held_by.get(model.key.model)
+    if joined_us is not None and held_by is not None and (model.judged_us or 0) - joined_us > LABELS_BEHIND_US:
+        words = f"{text(held_by)} is not read further; predictions wait for its labels"
+        yield "Labels joined up to", f"{aged(joined_us, now_us)} <small>{words}</small>"
 
 
 def _performance(model: ModelView) -> Iterator[tuple[str, str]]:

@@ -53,6 +53,7 @@ class PerformanceRow(msgspec.Struct, gc=False):
     base_us: Count
     errors: dict[str, ErrorsRow]
     came: list[tuple[Count, Annotated[float, msgspec.Meta(ge=0, le=1)]]] = []
+    late: Count = 0
 
 
 def performance_faults(row: PerformanceRow, task: str) -> Iterator[str]:

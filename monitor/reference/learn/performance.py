@@ -25,11 +25,11 @@ class PerformanceLearner:
         if labels is not None:
             self._means.add(start_us, end_us, labels)
 
-    def finish(self, came: tuple[tuple[int, float], ...] = ()) -> ReferencePerformance | None:
-        """None where no label came beside what was predicted; `came` as the reference keeps it."""
+    def finish(self, came: tuple[tuple[int, float], ...] = (), late: int = 0) -> ReferencePerformance | None:
+        """None where no label came beside what was predicted; `came` and `late` as the reference keeps them."""
         learned = self._means.finish()
         if learned is None:
             return None
         return ReferencePerformance(
-            self._means.total, learned.windows, learned.rows, learned.base_us, learned.errors, came
+            self._means.total, learned.windows, learned.rows, learned.base_us, learned.errors, came, late
         )

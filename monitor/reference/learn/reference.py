@@ -158,6 +158,7 @@ class Origin:
     performance: ReferencePerformance | None = None
     segments: Segments | None = None
     feature_order: Sequence[str] = ()
+    label_facts: Sequence[tuple[str, FactShare]] = ()
 
 
 def assemble(
@@ -215,7 +216,7 @@ def assemble(
         seasons=learned.seasons,
         relations=learn_relations(rows.pairs, [run.block > 0 for run in long_runs], levels, len(windows)),
         derived=tuple(plan.derived),
-        facts=_facts(windows),
+        facts=(*_facts(windows), *origin.label_facts),
         traffic=rows.traffic.finish(base_us) if origin.in_order else None,
         effects=rows.scored.finish(columns, total, windows),
         performance=origin.performance,

@@ -177,13 +177,3 @@ def _of_numbers(tally: LabelTally, meaning: Meaning) -> dict[str, float]:
             BIAS: mean(sums.ERROR) * meaning.scale,
         }
     )
-
-
-def quantile_loss(tally: LabelTally, meaning: Meaning, quantile: float) -> float | None:
-    """The mean pinball loss of the predictions taken as that quantile (0 to 1) of the labels."""
-    n = tally.sums.get(sums.NUMBERS, 0)
-    if n <= 0:
-        return None
-    error, size = (sums.value(tally.sums, name) / n for name in (sums.ERROR, sums.ABSOLUTE))
-    too_low, too_high = (size - error) / 2, (size + error) / 2
-    return meaning.scale * (quantile * too_low + (1 - quantile) * too_high)

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from monitor.clock import ManualClock
+from monitor.judge.causes.performance import Performance
+from monitor.judge.policy import Policy
 from monitor.judge.windows.late_cohorts import LateCohorts
+from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.reference.performance_part import is_judged
 from monitor.reference.reference import Reference
 from monitor.run.first_pass import EventRange
@@ -119,6 +122,26 @@ def test_a_cohort_whose_predictions_were_not_seen_is_never_judged() -> None:
     late.add(0, labels(90, 10))
     assert not list(late.mature(500))
     assert not list(late.mature(2_000))
+
+
+def test_labels_beside_those_that_came_with_predictions_are_judged_by_what_is_expected_of_them() -> None:
+    """Half of the predictions come with their label: the others' labels are all that a cohort waits for."""
+    events = stream(10_000, 4, 0.1)
+    own = {one["id"]: one["label"] for one in events if one["type"] == "label" and int(one["id"][2:]) % 2}
+    mixed = [
+        one | ({"label": own[one["id"]]} if one["type"] == "prediction" and one["id"] in own else {})
+        for one in events
+        if one["type"] == "prediction" or one["id"] not in own
+    ]
+    source = partial(MemorySource, {EVENTS: mixed})
+    known = build_reference(settings(HORIZON), CREDIT, source, ManualClock(NOW_US), EventRange(rows=9_000))
+    assert known.performance is not None
+    assert known.performance.late == pytest.approx(4_500, abs=100)
+    late = Performance(PreparedReference.of(known), Policy(settings(HORIZON).models[0])).late
+    late.predicted(0, 50)
+    late.add(0, labels(45, 5))
+    (one,) = late.mature(late.end_us(0) + late.maturity_us)
+    assert one.tally.paired == 50
 
 
 def test_without_a_learned_delay_cohorts_wait_for_the_horizon() -> None:

@@ -1,0 +1,198 @@
+"""Labels that stop, come later, or for fewer predictions: each is said as what it is, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import cache, partial
+from typing import Any
+
+import pytest
+
+from monitor.clock import SECOND_US, ManualClock
+from monitor.judge.windows.fact_blocks import FactBlock, FactBlocks
+from monitor.judge.windows.label_arrivals import TIMES_LONGEST, LabelArrivals
+from monitor.reference.learn.label_facts import LATE_LABELS, UNLABELLED, LabelledCohort, label_facts
+from monitor.reference.reference import Reference
+from monitor.run.first_pass import EventRange
+from monitor.run.reference_build import build_reference
+from tests.engine import CREDIT, EVENTS, NOW_US, Event, MemorySource, replayed, settings, transitions_in
+from tests.unit.judge.test_late_labels import HORIZON, reference, stream
+
+CHANGE = 3_000
+EVENTS_OF_STREAM = 6_000
+MINUTE_US = 60 * SECOND_US
+#: labels of the reference come 2 to 6 minutes after their predictions
+Change = Callable[[int, Event], Event | None]
+
+
+def number(one: Event) -> int:
+    """Of a prediction, or of that of a label."""
+    return int(one["id"].partition("-")[2])
+
+
+def changed(change: Change, events: int = EVENTS_OF_STREAM, seed: int = 5) -> list[Event]:
+    """A stream whose labels of predictions from `CHANGE` on are changed, or left out."""
+    made = []
+    for one in stream(events, seed, 0.1):
+        if one["type"] == "label" and number(one) >= CHANGE:
+            label = change(number(one), one)
+            made += [] if label is None else [label]
+        else:
+            made.append(one)
+    return sorted(made, key=lambda one: one["ts"])
+
+
+def later(minutes: float) -> Change:
+    return lambda _at, label: label | {"ts": label["ts"] + round(minutes * MINUTE_US)}
+
+
+def said(of: Iterable[Event], known: Reference | None = None, chunk: int = 500) -> list[dict[str, Any]]:
+    source = MemorySource({EVENTS: list(of)}, chunk)
+    return transitions_in(replayed(settings(HORIZON), known or reference(), source)[0])
+
+
+def findings(transitions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [one for transition in transitions for one in transition["findings"]]
+
+
+def causes(transitions: Iterable[dict[str, Any]]) -> set[str]:
+    return {one["cause"] for one in findings(transitions)}
+
+
+@cache
+def stopped() -> list[Event]:
+    return changed(lambda _at, _label: None)
+
+
+def test_the_reference_knows_how_many_labels_come_and_how_late() -> None:
+    facts = dict(reference().facts)
+    assert facts[UNLABELLED].share < 0.02
+    assert 0.01 < facts[LATE_LABELS].share < 0.06
+    assert facts[UNLABELLED].largest
+    assert facts[LATE_LABELS].largest
+    assert reference().performance is not None
+    assert reference().performance.late > 8_500  # type: ignore[union-attr]  # asserted
+
+
+def test_labels_that_come_as_in_the_reference_are_no_finding() -> None:
+    assert not said(stream(EVENTS_OF_STREAM, 6, 0.1))
+
+
+def test_labels_that_stop_are_said_to_be_missing_and_nothing_else() -> None:
+    got = said(stopped())
+    assert causes(got) == {"label_coverage"}
+    opened, found = got[0], got[0]["findings"][0]
+    assert (opened["transition"], opened["severity"], found["severity"]) == ("opened", "ticket", "ticket")
+    assert CHANGE < opened["predictions"] < CHANGE + 2_500  # 14 minutes of waiting, then a block
+    assert "of the predictions of credit got a label, 100 % before" in opened["summary"]  # a part of the first block
+    assert "have their label 13.3 min later" in found["detail"]
+
+
+def test_labels_that_come_later_are_said_to_be_late_and_nothing_else() -> None:
+    got = said(changed(later(8)))
+    assert causes(got) == {"label_delay"}
+    assert got[0]["severity"] == "ticket"
+    said_to_be = re.search(r"come later: about ([0-9.]+) min after", got[0]["summary"])
+    assert said_to_be is not None
+    assert 6 < float(said_to_be[1]) < 14  # of a cohort of which a part came 4 minutes later, and others 12
+
+
+def test_fewer_labels_are_said_with_their_share() -> None:
+    got = said(changed(lambda at, label: label if at % 10 < 6 else None))
+    assert causes(got) == {"label_coverage"}
+    assert findings(got)[0]["value"] == pytest.approx(0.4, abs=0.06)
+    assert not said(changed(lambda at, label: label if at % 20 else None))  # five in a hundred are less than the least
+
+
+def test_labels_later_than_anyone_could_wait_for_are_missing_until_they_come() -> None:
+    got = said(changed(later(25), events=8_000))
+    first = got[0]["findings"][0]
+    assert first["cause"] == "label_coverage"
+    ended = [at for at, one in enumerate(got) if at and "label_coverage" not in causes([one])]
+    assert ended, [one["summary"] for one in got]
+    assert causes(got[ended[-1] :]) == {"label_delay"}
+
+
+def test_labels_that_come_again_end_the_finding() -> None:
+    got = said(changed(lambda at, label: None if at < 4_000 else label, events=9_000))
+    assert causes(got) == {"label_coverage"}
+    assert [one["transition"] for one in got][-1] == "resolved"
+
+
+def test_what_is_said_does_not_depend_on_how_the_stream_is_read() -> None:
+    assert said(stopped(), chunk=61) == said(stopped())
+
+
+def inline(of: Iterable[Event], share: int) -> list[Event]:
+    """`share` of ten predictions come with their label."""
+    known = {one["id"]: one["label"] for one in of if one["type"] == "label"}
+    predictions = [one for one in of if one["type"] == "prediction"]
+    return [one | ({"label": known[one["id"]]} if number(one) % 10 < share else {}) for one in predictions]
+
+
+def test_labels_that_come_with_predictions_are_counted_at_once() -> None:
+    events = inline(stream(6_000, 7, 0.1), 10)
+    source = partial(MemorySource, {EVENTS: events})
+    known = build_reference(settings(HORIZON), CREDIT, source, ManualClock(NOW_US), EventRange(rows=5_500))
+    assert LATE_LABELS not in dict(known.facts)
+    without = [one if number(one) < 2_000 else {k: v for k, v in one.items() if k != "label"} for one in events]
+    got = said(without, known)
+    assert causes(got) == {"label_coverage"}
+    assert 2_000 < got[0]["predictions"] < 3_000
+
+
+# the parts
+
+
+def test_a_cohort_is_counted_once_with_what_took_effect_until_then() -> None:
+    arrivals = LabelArrivals(10, 1_000, usual_us=20, longest_us=40)
+    assert arrivals.waits_us == TIMES_LONGEST * 50
+    arrivals.predicted(3, 8, 2)
+    arrivals.add(0, 3, 30)
+    arrivals.add(0, 2, 100)
+    arrivals.add(0, 1, 200)  # too late to be counted, whenever it is added
+    assert not list(arrivals.close(109))
+    (one,) = arrivals.close(110)
+    assert (one.predictions, one.inline, one.came, one.late, one.missing) == (8, 2, 5, 2, 1)
+    assert one.waited_us == 3 * 20 + 2 * 90
+    arrivals.add(0, 1, 300)
+    assert [(late.came, late.waited_us) for late in arrivals.stragglers()] == [(1, 290)]
+    assert not arrivals.stragglers()
+    arrivals.add(10, 1, 300)  # of predictions that were not seen
+    assert not arrivals.stragglers()
+
+
+def test_cohorts_and_blocks_go_on_from_their_state() -> None:
+    arrivals, blocks = LabelArrivals(10, 1_000, 20, 40), FactBlocks(10, 3)
+    for at in range(7):
+        arrivals.predicted(at * 10, 4, 1)
+        arrivals.add(at * 10, 2, at * 10 + 25)
+        blocks.add(FactBlock(at * 10, at * 10 + 10, at, 4))
+    assert len(list(arrivals.close(115))) == 1
+    arrivals.add(0, 1, 200)
+    again, others = LabelArrivals(10, 1_000, 20, 40), FactBlocks(10, 3)
+    again.restore(arrivals.to_state())
+    others.restore(blocks.to_state())
+    assert others.closed == blocks.closed
+    assert list(again.close(140)) == list(arrivals.close(140))
+    assert again.stragglers() == arrivals.stragglers() != []
+    assert others.add(FactBlock(70, 80, 0, 9)) == blocks.add(FactBlock(70, 80, 0, 9))
+    assert others.closed == blocks.closed
+
+
+def test_an_excluded_cohort_is_not_counted() -> None:
+    arrivals = LabelArrivals(10, 1_000, 20, 40)
+    arrivals.predicted(0, 4, 0)
+    arrivals.exclude(5)
+    arrivals.predicted(8, 4, 0)
+    assert not list(arrivals.close(10_000))
+
+
+def test_facts_of_a_reference_are_of_blocks_as_they_are_judged() -> None:
+    cohorts = [LabelledCohort(100, 90, 50, 5)] * 18
+    facts = dict(label_facts(cohorts))
+    assert (facts[UNLABELLED].hits, facts[UNLABELLED].events) == (180, 1_800)
+    assert (facts[LATE_LABELS].hits, facts[LATE_LABELS].events) == (75, 750)
+    assert facts[UNLABELLED].largest[0] == facts[LATE_LABELS].largest[0] == 0.1
+    assert not label_facts([LabelledCohort(100, 0)] * 10)
