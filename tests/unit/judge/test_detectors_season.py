@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from monitor.clock import DAY_US
+from monitor.findings import Finding
 from monitor.judge.causes.detectors import Detectors
 from monitor.judge.policy import Policy
 from monitor.judge.windows.prepared_reference import PreparedReference
@@ -33,7 +34,7 @@ def alarms(level: float, *, with_wave: bool) -> list[str]:
     times = times_of(DAYS, START_US + 10 * DAY_US)
     live = columns_of(times, 5)
     live["amount"][len(times) // 2 :] += level
-    found = []
+    found: list[Finding] = []
     for pane in Simulation(reference, pane_us=PANE_US).panes(live, pieces(times)):
         timed = clock.timed(pane)
         found += cause.follow(Block(timed.start_us, timed.end_us, timed.tally), LabelTally())
