@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.stats.digits import before_and_after, number, told_apart
+from monitor.stats.digits import KEPT_DIGITS, all_rounded, before_and_after, number, rounded, told_apart
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 near = st.tuples(finite, st.integers(1, 5)).map(lambda pair: _next(*pair))
@@ -71,3 +72,14 @@ def test_of_two_numbers_what_is_nothing_beside_the_other_is_not_written_out(
 )
 def test_words_are_short_where_that_is_enough(values: list[float], words: list[str]) -> None:
     assert told_apart(values, 4) == words
+
+
+def test_what_is_kept_is_within_half_a_unit_of_its_last_digit_and_stays_as_it_is() -> None:
+    values = np.random.default_rng(1).lognormal(0, 30, (50, 4))
+    kept = all_rounded(values)
+    assert kept.shape == values.shape
+    assert np.abs(kept / values - 1).max() <= 0.5 * 10.0 ** (1 - KEPT_DIGITS)
+    assert np.array_equal(all_rounded(kept), kept)
+    assert [rounded(value) for value in values.ravel().tolist()] == kept.ravel().tolist()
+    assert rounded(123_456.789, 3) == 123_000
+    assert np.isnan(rounded(np.nan))
