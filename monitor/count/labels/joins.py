@@ -188,8 +188,9 @@ class Joins:
         used = set(of.name[own].tolist())
         number = np.array([known.name(name) if at in used else 0 for at, name in enumerate(of.names)], np.int64)
         name, label = number[of.name[own]], of.label[own]
-        for at in label[name == 0].tolist():
-            self._count_outcomes(known, Counter({(labels.counted_for[labels.key[at]], OTHER, OVER_LIMIT): 1}))
+        if not name.all():
+            over = labels.key[label[name == 0]].tolist()
+            self._count_outcomes(known, Counter((labels.counted_for[at], OTHER, OVER_LIMIT) for at in over))
         kept = np.flatnonzero(name)
         label, values = label[kept], [of.values[i] for i in own[kept].tolist()]
         bits = known.outcome_answers.bits(values)
