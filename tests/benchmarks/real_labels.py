@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -200,8 +200,16 @@ def flights(rows: int | None, folder: Path) -> Labelled:
     features = known[["distance", "temp", "wind_speed", "visib", "pressure", "carrier", "origin", "dest"]]
     order = np.argsort(at[first:], kind="stable")
     made = classified("flights", features, label, ts_us=at[first:], delay_us=delay[first:])
-    columns = (made.features, made.prediction, made.score, made.label, made.ts_us, made.delay_us)
-    return Labelled("flights", "binary", *(column[order] for column in columns if column is not None))
+    assert made.score is not None
+    return replace(
+        made,
+        features=made.features[order],
+        prediction=made.prediction[order],
+        score=made.score[order],
+        label=made.label[order],
+        ts_us=made.ts_us[order],
+        delay_us=made.delay_us[order],
+    )
 
 
 def elec2(rows: int | None, folder: Path) -> Labelled:

@@ -44,7 +44,7 @@ NOT_SHOWN: Final = {
     "driftd_feature_may_page": "the same",
     "driftd_feature_detection_seconds": "the page has it beside what is not seen, and why",
     "driftd_feature_effective_events": "the same",
-    "driftd_labels_joined_timestamp_seconds": "the page names the partition that holds labels back; for a runbook",
+    "driftd_labels_joined_timestamp_seconds": "a runbook asks for it; the page names what holds labels back",
     "driftd_labels_waiting": "asked for where driftd_labels_total says that labels expire",
     "driftd_predictions_waiting": "for whoever sizes the process",
     "driftd_predictions_let_go_total": "the same; what it costs is shown as labels that expire",
