@@ -74,9 +74,9 @@ HOUSE: tuple[dict[str, str], ...] = (
             "comparison.daily_shift comparison.lazy_comparison comparison.near_range comparison.quality_tails "
             "comparison.segmented windows.outcome_windows comparison.means attribution.score_parts causes.cause "
             "promise.detectable words.setting_notes causes.constant causes.errors causes.performance causes.outcome "
-            "causes.traffic causes.fact_share causes.label_facts causes.schema causes.distribution_words "
-            "causes.distribution causes.segments causes.residual causes.consecutive causes.relation "
-            "causes.detectors causes.unit_change causes.smaller_unit causes.quality causes.segment_quality "
+            "causes.traffic causes.fact_share causes.label_facts causes.schema causes.unit_change "
+            "causes.smaller_unit causes.distribution_words causes.distribution causes.segments causes.residual "
+            "causes.consecutive causes.relation causes.detectors causes.quality causes.segment_quality "
             "causes.features_gone causes.catalog evaluation comparison.version_comparison traffic_time judge_state "
             "attribution.single_partition attribution.moved estimated model words.detectors promise.promised "
             "promise.words fleet"
@@ -97,8 +97,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "model_part warmup_part label_parts join_part pairs_part one_tree labels_within parts"
         ),
         "publish": (
-            "dashboards.panels status.style status.drawing status.html rules.annotations links rules.alert snapshot "
-            "rules.drift rules.labels rules.events rules.health rows column_series traffic_series call_series "
+            "dashboards.panels status.style status.drawing status.html traffic_series rules.annotations links "
+            "rules.alert snapshot rules.drift rules.labels rules.events rules.health rows column_series call_series "
             "outcome_series label_series status.model_cards dashboards.fleet rules.file register "
             "status.incident_cards status.notices dashboards.model series_limit status.page dashboards.dashboard "
             "series site connection server"

@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
@@ -27,9 +26,11 @@ HORIZON, BATCH, LAST = 60, 100, 600
 DELAY = 55
 
 
-def made_of(records: Mapping[Partition, Sequence[Event]], *, live: bool = True, **over: Any) -> Made:
+def made_of(records: Mapping[Partition, Sequence[Event]], *, live: bool = True, limits: object = None) -> Made:
     model, windows = {"labels": {"horizon": f"{HORIZON}s"}}, {"allowed_lateness": "0s"}
-    return Made(records, live=live, model=model, windows=windows, **over)
+    if limits is None:
+        return Made(records, live=live, model=model, windows=windows)
+    return Made(records, live=live, model=model, windows=windows, limits=limits)
 
 
 def predictions(first: int, end: int) -> list[Event]:
