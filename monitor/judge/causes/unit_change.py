@@ -116,7 +116,7 @@ def unit_change(prepared: PreparedReference, windows: Windows, window: int, colu
         factor = _factor(in_other_units(prepared, column), outside, seen)
     if factor is not None:
         return UnitChange.by(factor)
-    scale = _scale(about, seen)
+    scale = _scale(about, seen, float(windows.lows[window, column]))
     if scale is None:
         return None
     words = f"{scale.before} has become {scale.after}"
@@ -342,8 +342,11 @@ def _moved(about: Column, points: _Points, outside: _Outside) -> float:
     return _expected(about, values, points.weights).spread_log
 
 
-def _scale(about: Column, seen: Moments) -> Scale | None:
-    """The change of temperature scale that explains mean and standard deviation of all values, if just one does."""
+def _scale(about: Column, seen: Moments, low: float) -> Scale | None:
+    """The change of temperature scale that explains mean and standard deviation of all values, if just one does.
+
+    A tenth of the values would be below 0 in it, and the smallest, `low`, is not: it is another change.
+    """
     if not seen.whole or seen.values < MIN_VALUES or seen.spread <= 0 or not about.bins.edges:
         return None
     slack = 1 / math.sqrt(seen.values)
@@ -352,6 +355,8 @@ def _scale(about: Column, seen: Moments) -> Scale | None:
         mean, spread = about.center * scale.factor + scale.offset, about.scale * scale.factor
         stretched = abs(math.log(seen.spread / spread))
         unstretched = abs(math.log(seen.spread / about.scale))
+        if about.bins.edges[0] * scale.factor + scale.offset < 0 <= low:
+            continue
         exact = stretched <= 0.1 + 2 * slack and abs(seen.mean - mean) <= spread * (0.1 + 3 * slack)
         if exact and (scale.factor == 1 or BETTER * stretched <= unstretched):
             fitting.append(scale)
