@@ -97,9 +97,9 @@ HOUSE: tuple[dict[str, str], ...] = (
             "model_part warmup_part label_parts join_part pairs_part one_tree labels_within parts"
         ),
         "publish": (
-            "dashboards.panels status.style status.drawing status.html traffic_series rules.annotations links "
-            "rules.alert snapshot rules.drift rules.labels rules.events rules.health rows column_series call_series "
-            "outcome_series label_series status.model_cards dashboards.fleet rules.file register "
+            "dashboards.panels status.style status.drawing status.html links rules.alert snapshot rules.events "
+            "rules.health rows column_series traffic_series rules.annotations rules.drift call_series "
+            "outcome_series label_series rules.labels status.model_cards dashboards.fleet rules.file register "
             "status.incident_cards status.notices dashboards.model series_limit status.page dashboards.dashboard "
             "series site connection server"
         ),

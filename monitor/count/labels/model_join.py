@@ -54,8 +54,7 @@ LEAST_ROWS: Final = 4_096
 
 
 class Joined(NamedTuple):
-    """What one step of a join gives; `expired` counts labels by the codes of
-    the version they were counted for and of their name."""
+    """What one step of a join gives; `expired` counts labels by the codes of their version and of their name."""
 
     changes: Changes
     met: Met
