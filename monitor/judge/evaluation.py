@@ -10,7 +10,6 @@ from monitor.findings import INFO, SEVERITY_RANK, Figures, Finding, FindingEnd, 
 from monitor.judge.causes.catalog import causes_of
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation, PlannedWindows, SequentialCause, TicketReason
 from monitor.judge.causes.constant import Constant
-from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.label_facts import LabelFacts
 from monitor.judge.causes.outcome import Outcomes
 from monitor.judge.causes.performance import Performance
@@ -38,7 +37,6 @@ class Judge:
         self._sequential = [cause for cause in self.causes if isinstance(cause, SequentialCause)]
         self.performance = next(cause for cause in self.causes if isinstance(cause, Performance))
         self.outcomes = next(cause for cause in self.causes if isinstance(cause, Outcomes))
-        self.distribution = next(cause for cause in self.causes if isinstance(cause, Distribution))
         self.constant = next(cause for cause in self.causes if isinstance(cause, Constant))
         self._observing = [cause for cause in self.causes if type(cause).observe is not Cause.observe]
         self._of_recent = [

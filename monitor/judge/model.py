@@ -108,7 +108,6 @@ class ModelJudge:
         self.judge = Judge(self.prepared, self.policy)
         self.judge.performance.spend = partial(self._spend, LABELS)
         self.judge.constant.changed_counts = self._changed_counts
-        self.judge.distribution.paging = self._paging
         self.judge.performance.late = self.judge.performance.late_cohorts(self._pane_us)
         self.judge.outcomes.spend = lambda name, *spent: self._spend(OUTCOME_PREFIX + name, *spent)
         self.judge.outcomes.of_panes(self._pane_us)
@@ -305,10 +304,6 @@ class ModelJudge:
         alpha = self.budget.alpha(tested, start_us, end_us, self._share)
         self.budget.spend(alpha, tests)
         return alpha
-
-    def _paging(self) -> dict[str, int]:
-        # a change begins in the base window before the first one that is over
-        return {subject: self.pyramid.blocks_since(since) + 1 for subject, since in self.book.paging().items()}
 
     def _changed_counts(self, column: int, until_us: int) -> Ints | None:
         since_us = self.book.since(distribution_key(self.prepared, column))

@@ -9,7 +9,7 @@ traffic varies more than the reference does, and where the newest panes show tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property, partial
 from typing import Any, Final
 
@@ -73,8 +73,6 @@ class Distribution(Cause[Measured]):
         for name in (DISTRIBUTION, "score", "prediction")
     )
     state_name = "watch"
-    #: {subject: base windows that ended since it began} of open pages
-    paging: Callable[[], Mapping[str, int]] = staticmethod(dict)
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
         super().__init__(prepared, policy)
@@ -98,11 +96,7 @@ class Distribution(Cause[Measured]):
         return evaluation.of(self).tests
 
     def observe(self, pane: Block, base: Block | None) -> None:
-        """Live traffic is watched: whether it varies as the reference says.
-
-        Not by windows of a column since the change that it pages for: they would show a fault that comes and goes as
-        restless traffic, and calm it by itself.
-        """
+        """Live traffic is watched: whether it varies as the reference says."""
         width = self.prepared.width
         self._agreement.add(pane.tally.counts[:, :width], pane.tally.events)
         if self._daily_shift is not None:
@@ -111,17 +105,9 @@ class Distribution(Cause[Measured]):
             return
         self._forget_objections()
         same, pairs = self._agreement.close()
-        values = base.tally.counts[:, :width]
-        if paging := [
-            (at, n) for subject, n in self.paging().items() if (at := self.prepared.column_of.get(subject)) is not None
-        ]:
-            columns, values = [at for at, _ in paging], values.copy()
-            values[columns] = same[columns] = pairs[columns] = 0
-            for (s, place), windows in ((self._place[at], windows) for at, windows in paging):
-                self._watches[s].forget(place, windows)
         for side, watch in zip(self.sides, self._watches, strict=True):
             if len(side.places):
-                counts = values[side.places]
+                counts = base.tally.counts[side.places, :width]
                 waves = side.waves(base.tally, counts)
                 watch.add(side.reference, counts, same[side.places], pairs[side.places], waves)
 

@@ -169,11 +169,6 @@ class IncidentBook:
         """Since when a finding of this key is open, on its own or in the lasting ticket; None if none is."""
         return min((book[key].since_us for book in (self.open, self.lasting) if key in book), default=None)
 
-    def paging(self) -> dict[str, int]:
-        """{subject: since when} of the pages that are open; a lasting ticket is none any more."""
-        found = [(key.subject, known.since_us) for key, known in self.open.items() if known.finding.severity == PAGE]
-        return dict(sorted(found, reverse=True))  # the earliest of a subject's
-
     def findings(self) -> list[Finding]:
         """All that are open, those of the lasting ticket too."""
         return [known.finding for book in (self.open, self.lasting) for known in book.values()]

@@ -263,10 +263,6 @@ class WindowPyramid:
         rows = [one.tally.counts[column] for one in inside]
         return np.sum(rows, axis=0, dtype=np.int64) if rows else np.zeros(0, np.int64)
 
-    def blocks_since(self, since_us: int) -> int:
-        """How many of the newest base windows, at most 64, end after a time."""
-        return sum(block.end_us > since_us for block in self.levels[0].blocks)
-
     def to_state(self) -> dict[str, Any]:
         return {"closed": self.closed, "levels": [pack_blocks(level.blocks) for level in self.levels]}
 

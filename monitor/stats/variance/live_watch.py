@@ -196,18 +196,6 @@ class Variability:
         self.waves_before, self.waves_filling = self.waves_filling, None
         self.filling = np.zeros_like(self.filling)
 
-    def forget(self, column: int, windows: int) -> None:
-        """Take back what the newest `windows` base windows said of one column."""
-        whole = -(-max(windows - self.filled, 0) // self.length)
-        if windows and self.filled:
-            self.filling = self.filling.copy()
-            self.filling[column] = 0
-        if whole and self.before is not None:
-            self.before, self.differences = self.before.copy(), self.differences.copy()
-            self.before[column] = 0
-            self.differences[column, max(self.differences.shape[1] - whole, 0) :] = np.nan
-            self._shares_before = None
-
     def restless(self, reference: DirectionReference) -> Flags:
         """Columns (C,) whose neighbouring windows differ too much."""
         if self.before is None or not self.differences.shape[1]:
@@ -277,15 +265,6 @@ class Watch:
         self.alike = np.concatenate([self.alike, new[None]])[-ALIKE_WINDOWS:]
         self.events = np.concatenate([self.events, n[None]])[-ALIKE_WINDOWS:]
         self.windows += 1
-
-    def forget(self, column: int, windows: int) -> None:
-        """Take back what the newest `windows` base windows said of one column: it has changed in them."""
-        for one in self.variability:
-            one.forget(column, windows)
-        if windows:
-            self.alike, self.events = self.alike.copy(), self.events.copy()
-            self.alike[-windows:, column] = 0.0
-            self.events[-windows:, column] = 0.0
 
     def too_new(self, free: Flags) -> Flags:
         """Columns (C,) of which too few base windows are known for a page.

@@ -255,29 +255,3 @@ def test_a_shift_of_level_inside_a_base_window_does_not_make_near_events_alike()
     assert not watch.too_alike(np.zeros(1), reference.rows).any()
     watch.add(reference, half, pairs, pairs)
     assert watch.too_alike(np.zeros(1), reference.rows).all(), "a second such window is no accident"
-
-
-def test_what_a_page_says_of_a_column_is_forgotten_and_of_no_other() -> None:
-    """Every fourth window is of another level: one column's are taken back, the other's are not."""
-    rng, columns = np.random.default_rng(9), 2
-    runs = [LongRun.independent(NUMERIC.count)] * columns
-    reference = DirectionReference.of(Directions.of([NUMERIC] * columns, 10), np.full((columns, 10), 500), runs)
-    forgetting, other = Watch.empty(columns, 10), Watch.empty(columns, 10)
-    same, pairs = np.full(columns, 25), np.full(columns, 249)
-    for at in range(60):
-        tilt = np.arange(1, 11) / 55 if at % 4 == 3 else np.full(10, 0.1)
-        counts = rng.multinomial(250, tilt, size=columns)
-        before = encode(forgetting.to_state())
-        held = forgetting.to_state()
-        if at % 4 == 3:
-            counts_known = counts * np.array([[1], [0]])
-            forgetting.forget(1, 2)
-        else:
-            counts_known = counts
-        assert encode(held) == before  # what a checkpoint holds does not change
-        forgetting.add(reference, counts_known, same, pairs)
-        other.add(reference, counts, same, pairs)
-    assert other.restless(reference).tolist() == [True, True]
-    assert forgetting.restless(reference).tolist() == [True, False]
-    of_first, of_both = (watch.variability[0].differences for watch in (forgetting, other))
-    assert np.array_equal(of_first[0], of_both[0])
