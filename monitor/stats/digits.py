@@ -14,7 +14,7 @@ MOST_DIGITS: Final = 15
 #: significant digits that are kept of what a reference knows
 KEPT_DIGITS: Final = 6
 #: most digits of the larger of two numbers to be compared: what is smaller than that beside it is 0 to a person
-FIGURES: Final = 6
+FIGURES: Final = 5
 #: magnitudes that are written without an exponent
 PLAIN: Final = (1e-5, 1e15)
 
@@ -54,7 +54,7 @@ def before_and_after(before: float, after: float, digits: int = 4) -> str:
     largest = max(abs(before), abs(after))
     if math.isfinite(largest) and largest > 0:
         places = FIGURES - 1 - math.floor(math.log10(largest))
-        rounded = [round(value, places) for value in (before, after)]
+        rounded = [round(value, places) + 0.0 for value in (before, after)]  # no -0
         if (rounded[0] != rounded[1]) == (before != after):
             before, after = rounded
     return " -> ".join(told_apart([before, after], digits))
