@@ -14,7 +14,7 @@ MOST_DIGITS: Final = 15
 #: significant digits that are kept of what a reference knows
 KEPT_DIGITS: Final = 6
 #: most digits of the larger of two numbers to be compared: what is smaller than that beside it is 0 to a person
-FIGURES: Final = 5
+FIGURES: Final = 6
 #: magnitudes that are written without an exponent
 PLAIN: Final = (1e-5, 1e15)
 
