@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -13,18 +13,35 @@ from hypothesis import strategies as st
 
 from monitor.clock import SECOND_US, ManualClock
 from monitor.count.labels.cohorts import cohort_us
+from monitor.events import Partition
+from monitor.findings import Finding
 from monitor.judge.windows.fact_blocks import FactBlock, FactBlocks
 from monitor.judge.windows.label_arrivals import TIMES_LONGEST, CountedCohort, LabelArrivals
+from monitor.pipeline import Pipeline
 from monitor.reference.learn.label_facts import LATE_LABELS, UNLABELLED, LabelledCohort, label_facts
 from monitor.reference.reference import Reference
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference
-from tests.engine import CREDIT, EVENTS, NOW_US, Event, MemorySource, replayed, settings, transitions_in
+from tests.engine import (
+    CREDIT,
+    EVENTS,
+    NOW_US,
+    Event,
+    MemorySource,
+    Recorded,
+    admission_of,
+    replayed,
+    run_to_end,
+    settings,
+    transitions_in,
+)
 from tests.unit.judge.test_late_labels import HORIZON, reference, stream
 
 CHANGE = 3_000
 EVENTS_OF_STREAM = 6_000
 MINUTE_US = 60 * SECOND_US
+DAY_HORIZON = {"labels": {"horizon": "24h"}}
+LABELS = Partition("labels", 0)
 #: labels of the reference come 2 to 6 minutes after their predictions
 Change = Callable[[int, Event], Event | None]
 
@@ -125,6 +142,45 @@ def test_labels_that_come_again_end_the_finding() -> None:
 
 def test_what_is_said_does_not_depend_on_how_the_stream_is_read() -> None:
     assert said(stopped(), chunk=61) == said(stopped())
+
+
+def outline(transitions: Iterable[tuple[str, Sequence[Finding]]]) -> list[tuple[str, list[tuple[str, float, int]]]]:
+    """What is said of labels, without when."""
+    return [
+        (name, [(one.key.cause, one.value, one.window.start_us) for one in of])
+        for name, of in transitions
+        if not any(one.key.cause == "traffic" for one in of)
+    ]
+
+
+def test_a_batch_of_labels_gives_what_a_replay_gives() -> None:
+    """25 minutes late, on a topic of their own: missing at first, then late; a batch that comes after that says both,
+    one after the other."""
+    both = changed(later(25), events=8_000)
+    events, labels = ([one for one in both if (one["type"] == "label") == of_labels] for of_labels in (False, True))
+    tree = settings(HORIZON, inputs=[{"topic": "events"}, {"topic": "labels"}])
+
+    def run(live: bool) -> list[tuple[str, list[tuple[str, float, int]]]]:
+        held = {EVENTS: list[Event](), LABELS: list[Event]()} if live else {EVENTS: events, LABELS: labels}
+        source, clock, outputs = MemorySource(held, 100_000, live=live), ManualClock(NOW_US), Recorded()
+        pipeline = Pipeline(tree, admission_of(tree, reference()), source, clock, outputs, live=live)
+        if not live:
+            run_to_end(pipeline, source)
+        for end_us in range(both[0]["ts"], both[-1]["ts"] + 40 * MINUTE_US, 5 * MINUTE_US) if live else ():
+            clock.advance(300)
+            batch = (end_us - both[0]["ts"]) % (30 * MINUTE_US) == 5 * MINUTE_US
+            for partition, of in ((EVENTS, events), (LABELS, labels)):
+                if partition == EVENTS or batch:
+                    come = source.records[partition]
+                    come.extend([one for one in of[len(come) :] if one["ts"] < end_us])
+            pipeline.turn()
+            pipeline.turn()
+        pipeline.checkpoint()
+        return outline((one.transition, one.findings) for one in outputs.reported)
+
+    replay = run(live=False)
+    assert [name for name, _ in replay] == ["opened", "resolved", "opened"]
+    assert run(live=True) == replay
 
 
 def inline(of: Iterable[Event], share: int) -> list[Event]:
@@ -254,22 +310,25 @@ def test_a_cohort_that_overlaps_an_excluded_time_is_not_counted() -> None:
     assert [one.start_us for one in arrivals.count(10_000)] == [0, 20]
 
 
+@cache
+def day_reference() -> Reference:
+    source = partial(MemorySource, {EVENTS: stream(10_000, 1, 0.1)})
+    return build_reference(settings(DAY_HORIZON), CREDIT, source, ManualClock(NOW_US), EventRange(rows=9_000))
+
+
 @pytest.mark.parametrize("traffic", [True, False])
 def test_an_excluded_time_is_no_lack_of_labels_with_events_or_without(traffic: bool) -> None:
     """Labels of a cohort that it overlaps are not taken; the others of that cohort were counted as missing."""
-    horizon = {"labels": {"horizon": "24h"}}
-    source = partial(MemorySource, {EVENTS: stream(10_000, 1, 0.1)})
-    known = build_reference(settings(horizon), CREDIT, source, ManualClock(NOW_US), EventRange(rows=9_000))
     events = stream(9_000, 6, 0.1)
-    width_us = cohort_us(settings(horizon).models[0].labels.horizon, 10 * SECOND_US)
+    width_us = cohort_us(settings(DAY_HORIZON).models[0].labels.horizon, 10 * SECOND_US)
     start_us = (events[0]["ts"] // width_us + 2) * width_us + 400 * SECOND_US
     end_us = start_us + MINUTE_US
     gone = {one["id"] for one in events if one["type"] != "label" and start_us <= one["ts"] < end_us}
     assert 0 < len(gone) < 1_000
     if not traffic:
         events = [one for one in events if one["id"] not in gone]
-    tree = settings(horizon | {"exclude": [{"from": start_us, "to": end_us}]})
-    assert not transitions_in(replayed(tree, known, MemorySource({EVENTS: events}, 500))[0])
+    tree = settings(DAY_HORIZON | {"exclude": [{"from": start_us, "to": end_us}]})
+    assert not transitions_in(replayed(tree, day_reference(), MemorySource({EVENTS: events}, 500))[0])
 
 
 def test_facts_of_a_reference_are_of_blocks_as_they_are_judged() -> None:
