@@ -162,6 +162,11 @@ class ModelJudge:
         serious = [finding for finding in found if finding.severity != INFO]
         silence += self.book.end(self.judge.ends(), self.context())
         transitions = self.book.step(serious, self, self.context(), base_window=block is not None)
+        while found := self.judge.label_facts.next_findings():
+            reported += [finding for finding in found if finding.severity == INFO]
+            serious = [finding for finding in self.judge.remarked(found) if finding.severity != INFO]
+            transitions += self.book.end(self.judge.label_facts.ends(), self.context())
+            transitions += self.book.step(serious, self, self.context(), base_window=False, at_once=block is not None)
         self._seen = ()
         return before + self._reported.news(reported), silence + transitions
 

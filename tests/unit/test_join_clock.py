@@ -165,3 +165,25 @@ def test_a_first_label_far_ahead_delays_three_others_at_most_however_the_stream_
     parts = [cut.effect_us(of[first:end], no_clock[first:end], 0.0) for first, end in pairwise(edges)]
     assert np.concatenate(parts).tolist() == effect.tolist()
     assert (cut.us, cut.reached_us) == (whole.us, whole.reached_us)
+
+
+@given(st.lists(st.tuples(st.integers(0, 600), st.integers(0, 600)), min_size=1, max_size=30))
+def test_the_join_runs_no_further_ahead_with_a_state_of_a_version_before(read: list[tuple[int, int]]) -> None:
+    """Such a state has the newest of both clocks, with the labels' own after the last label, and nothing else."""
+    labelled, events = (np.array(of) * SECOND_US for of in zip(*read, strict=True))
+    made, again, upgraded = LabelClock(), LabelClock(), LabelClock()
+    made.effect_us(labelled, events, 0.0)
+    state = made.to_state()
+    again.restore(state)
+    assert (again.us, again.read_us, again.reached_us) == (made.us, made.read_us, made.reached_us)
+    assert state["us"] == max(made.us, made.read_us)
+    upgraded.restore({name: of for name, of in state.items() if name != "read"})
+    assert upgraded.read_us <= upgraded.us == made.us
+
+
+def test_labels_are_read_no_later_after_a_restart() -> None:
+    """A label moves the clock of those after it, not its own."""
+    made, again = LabelClock(), LabelClock()
+    made.effect_us(np.array([100, 200]) * SECOND_US, np.array([0, 0]), 0.0)
+    again.restore(made.to_state())
+    assert again.read_us == made.read_us == 100 * SECOND_US < made.us

@@ -47,8 +47,12 @@ class LabelClock:
         return np.maximum(times_us, reached_us)
 
     def to_state(self) -> dict[str, Any]:
-        return {"us": self.read_us, **self.clock.to_state()}
+        """`us` is the newest of both clocks, as versions before this one kept it: with the labels' own after the last
+        label."""
+        return {"us": max(self.read_us, self.us), "read": self.read_us, **self.clock.to_state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.read_us = state["us"]
+        """Take a state. One of an earlier version does not tell at which clock labels were read: no later than where
+        their own has come to, or the join would run ahead."""
         self.clock.restore(state)
+        self.read_us = state.get("read", min(state["us"], self.us))

@@ -8,6 +8,7 @@ own and take nothing from the tests that page. The subject is the model.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -56,14 +57,17 @@ class LabelFacts(SequentialCause):
         facts = {} if reference.performance is None else dict(reference.facts)
         self._references = {DELAY: facts.get(LATE_LABELS), COVERAGE: facts.get(UNLABELLED)}
         self._model = reference.key.model
+        self._exclusions = policy.model.exclusions()
         self._keys = {cause: FindingKey(self._model, cause) for cause in (DELAY, COVERAGE)}
         #: up to when the labels of the model are joined, microseconds
         self.joined_us: Callable[[], float] = lambda: math.inf
+        #: what the newest pane made known and is not judged yet; none between two panes
+        self._known: deque[CountedCohort] = deque()
         self.of_panes(10 * SECOND_US)
         self._blocks = {cause: FactBlocks(LEAST_OF_BLOCK, _KEPT) for cause in (DELAY, COVERAGE)}
         #: of the newest cohort with labels that came later: those labels, and how long they waited
         self._newest_wait = (0, 0)
-        #: until then so many labels came for cohorts that were counted already that labels are known to come late
+        #: then so many labels had come for cohorts that were counted already that labels were known to come late
         self._straggled_us = -math.inf
         self._ends: list[FindingEnd] = []
 
@@ -73,7 +77,8 @@ class LabelFacts(SequentialCause):
         came = () if part is None else part.came
         usual_us = 0 if part is None or part.maturity_us is None else part.maturity_us
         longest_us = came[-1][0] if came else None
-        self._arrivals = LabelArrivals(cohort_us(horizon_us, pane_us), horizon_us, usual_us, longest_us)
+        width_us = cohort_us(horizon_us, pane_us)
+        self._arrivals = LabelArrivals(width_us, horizon_us, usual_us, longest_us, self._is_excluded)
         self._usual_us = usual_us + self._arrivals.width_us
 
     def add_late(self, start_us: int, labels: LabelTally, until_us: int) -> None:
@@ -85,19 +90,38 @@ class LabelFacts(SequentialCause):
         if self._references[COVERAGE] is None or not in_time(pane.tally):
             return
         self._arrivals.predicted(pane.start_us, pane.tally.predictions, labels.total)
-        for cohort in self._arrivals.stragglers():
-            for found in self._delay(cohort):
-                self._straggled_us = pane.end_us
-                yield found
-        for cohort in self._arrivals.close(min(pane.end_us, self.joined_us())):
-            yield from self._delay(cohort)
-            if not self._comes_late(cohort, pane.end_us):
-                part = FactBlock(cohort.start_us, cohort.end_us, cohort.missing, cohort.predictions)
-                yield from self._judge(COVERAGE, part)
+        self._known.extend(self._arrivals.count(min(pane.end_us, self.joined_us())))
+        yield from self.next_findings()
+
+    def next_findings(self) -> list[Finding]:
+        """What is found next, at one moment, in what the newest pane made known; empty if nothing more is.
+
+        After a batch of labels that is what other panes would have found one after the other, had labels come evenly:
+        a finding that opened may end at once.
+        """
+        self._ends = []
+        found: list[Finding] = []
+        while self._known and not found:
+            at_us = self._known[0].at_us
+            while self._known and self._known[0].at_us == at_us:
+                found += self._judged(self._known.popleft())
+        return found
+
+    def _judged(self, cohort: CountedCohort) -> Iterator[Finding]:
+        for found in self._delay(cohort):
+            if cohort.again:
+                self._straggled_us = cohort.at_us
+            yield found
+        if not cohort.again and not self._comes_late(cohort):
+            part = FactBlock(cohort.start_us, cohort.end_us, cohort.missing, cohort.predictions)
+            yield from self._judge(COVERAGE, part)
 
     def skip(self, pane: Block) -> None:
         self._ends = []
-        self._arrivals.exclude(pane.start_us)
+
+    def _is_excluded(self, start_us: int, end_us: int) -> bool:
+        """Whether labels of a cohort are not taken: a part of it is in an excluded time, with events or without."""
+        return bool(self._exclusions) and self._exclusions.overlapping(start_us, end_us) is not None
 
     def ends(self) -> list[FindingEnd]:
         return self._ends
@@ -112,13 +136,13 @@ class LabelFacts(SequentialCause):
             self._ends = [FindingEnd(self._keys[COVERAGE], cohort.start_us, reason)]
             yield found
 
-    def _comes_late(self, cohort: CountedCohort, now_us: int) -> bool:
+    def _comes_late(self, cohort: CountedCohort) -> bool:
         """Whether labels that a cohort lacks may yet come: those that did came later than usual."""
         reference = self._references[DELAY]
         if reference is None or not reference.largest:
             return False
         own = judged(reference, [max(cohort.late, 0)], [max(cohort.came, 0)], MOST_OF_SHARE, self._least(DELAY))
-        return (own is not None and own.exceedance > 1) or now_us - self._straggled_us <= self._arrivals.waits_us
+        return (own is not None and own.exceedance > 1) or cohort.at_us - self._straggled_us <= self._arrivals.waits_us
 
     def _judge(self, cause: str, part: FactBlock) -> Iterator[Finding]:
         reference, blocks = self._references[cause], self._blocks[cause]
