@@ -170,7 +170,7 @@ class Fleet:
                 if cohort.joined and not judge.retired:
                     late[cohort.key] = judge
         for key, judge in late.items():
-            self.unsent.extend(judge.judge_late(until_us, self.share(key)))
+            self._take(judge, *judge.judge_late(until_us, self.share(key)))
 
     def _judge_of(self, key: ModelKey) -> ModelJudge | None:
         """The judge, made with the first pane."""

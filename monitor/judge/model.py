@@ -273,13 +273,17 @@ class ModelJudge:
         if cohort.inline:
             self._inline.merge(cohort.tally)
 
-    def judge_late(self, until_us: int, share: float) -> list[Transition]:
-        """Judge the cohorts of late labels that are old enough: labels that took effect before `until_us` are taken."""
+    def judge_late(self, until_us: int, share: float) -> tuple[list[Finding], list[Transition]]:
+        """Judge the cohorts of late labels that are old enough: labels that took effect before `until_us` are taken.
+
+        Gives what `add` gives.
+        """
         self._share = share
         found = [*self.judge.performance.take_late(until_us), *self.judge.outcomes.take_late(until_us)]
         self._changes += bool(found)
         serious = [finding for finding in found if finding.severity != INFO]
-        return self.book.step(serious, self, self.context(), base_window=False, at_once=True) if serious else []
+        steps = self.book.step(serious, self, self.context(), base_window=False, at_once=True) if serious else []
+        return self._reported.news([finding for finding in found if finding.severity == INFO]), steps
 
     def _evaluate_recent(self, recent: Windows, share: float) -> list[Finding]:
         span = recent.spans[0]

@@ -37,8 +37,10 @@ OUTCOME_SERIES: Final = (
         ("model", "version", "outcome", "fate"),
         "What became of named outcomes of label events: matched (the first of its prediction under that name),"
         " replaced, retracted (null), expired (no prediction of its id within labels.horizon, or that is 0),"
-        " over_limit (`outcome` is (other): the model has 16 other ones).",
-        "Expired: they carry other ids than predictions, or come too late. Over_limit: their names are no names.",
+        " over_limit (`outcome` is (other): the model has 16 others that neither the settings nor a reference name),"
+        " too_large (beyond 2^128; `outcome` is (other) for the `value` of labels).",
+        "Expired: they carry other ids than predictions, or come too late. Over_limit: their names are no names, or are"
+        " to be given in models[].outcomes. Too_large: their unit is wrong.",
         _fates,
         of_model=True,
     ),

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from monitor.count.labels.joins import MOST_OUTCOMES
+from monitor.count.labels.joined_model import MOST_OUTCOMES
 from monitor.reference.outcome_part import ReferenceOutcome
 from monitor.run.state_show import state_json, state_text
 from monitor.state import codec
@@ -19,6 +19,7 @@ from tests.engine import CREDIT, EVENTS, Event, admission_of, blank, event, nume
 from tests.engine import settings as settings_of
 from tests.unit.test_joins import Made, prediction
 
+NOTHING: dict[str, Any] = {"tally": OutcomeTally(), "windows": 0, "rows": 0.0, "base_us": 0, "errors": {}}
 PREDICTIONS = [prediction(at, f"p{at}") for at in range(30)]
 
 
@@ -82,6 +83,34 @@ def test_names_over_the_limit_are_counted_and_nothing_else() -> None:
     assert fates(made)["(other)", "over_limit"] == 6
 
 
+def test_outcomes_of_the_reference_and_the_settings_have_their_place_whatever_came_before() -> None:
+    known = {"refund": ReferenceOutcome(NUMERIC, (), **NOTHING)}
+    reference = replace(blank([numeric("x")], CREDIT), task="binary", outcomes=known)
+    others = {f"other {at}": at for at in range(MOST_OUTCOMES + 1)}
+    late: tuple[dict[str, Any], ...] = ({"outcomes": others}, {"value": 3, "outcomes": {"refund": 0.5, "judge": 0.25}})
+    for arriving in (late, late[::-1]):
+        model = {"outcomes": {"judge": {"severity": "ticket"}}}
+        events = [*PREDICTIONS, *(label(40 + at, f"p{at}", **fields) for at, fields in enumerate(arriving))]
+        made = Made({EVENTS: events}, references=(reference,), model=model).run()
+        got = outcomes(made)
+        assert (got["refund"].mean, got["judge"].mean, got[""].mean) == (0.5, 0.25, 3.0)
+        assert len(got) == MOST_OUTCOMES + 3
+        assert fates(made)["(other)", "over_limit"] == 1
+
+
+def test_every_whole_number_is_a_number_and_one_that_is_too_large_is_counted_as_that() -> None:
+    large = [2**53 + 1, 10**15, 10**38]
+    late = [label(40 + at, f"p{at}", outcomes={"cents": number}) for at, number in enumerate(large)]
+    far = [label(50 + at, f"p{9 + at}", value=10**300, outcomes={"cents": -(10**300)}) for at in range(2)]
+    beside = label(60, "p20", outcomes={"topic": "text", "cents": 2**60 + 1})
+    made = Made({EVENTS: [*PREDICTIONS, *late, *far, beside]}).run()
+    assert outcomes(made)["cents"].numbers == outcomes(made)["cents"].values == 4
+    assert outcomes(made)["cents"].mean == sum(map(float, [*large, 2**60 + 1])) / 4
+    assert fates(made) == {
+        ("cents", "matched"): 4, ("topic", "matched"): 1, ("cents", "too_large"): 2, ("(other)", "too_large"): 2,
+    }  # fmt: skip
+
+
 def test_outcomes_of_a_model_whose_labels_are_not_joined_are_counted() -> None:
     stream = [*PREDICTIONS, label(40, "p1", label=1, outcomes={"judge": 0.5})]
     made = Made({EVENTS: stream}, model={"labels": {"horizon": 0}}).run()
@@ -89,10 +118,9 @@ def test_outcomes_of_a_model_whose_labels_are_not_joined_are_counted() -> None:
 
 
 def test_texts_are_counted_by_the_categories_of_the_reference_however_many_others_there_are() -> None:
-    nothing: dict[str, Any] = {"tally": OutcomeTally(), "windows": 0, "rows": 0.0, "base_us": 0, "errors": {}}
     known = {
-        "topic": ReferenceOutcome(CATEGORICAL, ("refund", "3"), **nothing),
-        "judge": ReferenceOutcome(NUMERIC, (), **nothing),
+        "topic": ReferenceOutcome(CATEGORICAL, ("refund", "3"), **NOTHING),
+        "judge": ReferenceOutcome(NUMERIC, (), **NOTHING),
     }
     reference = replace(blank([numeric("x")], CREDIT), task="binary", outcomes=known)
     predictions = [prediction(at % 50, f"p{at}") for at in range(5_000)]

@@ -35,7 +35,9 @@ Bits = NDArray[np.uint64]
 class Answers:
     """The texts of one model, and the bits of its answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, all_floats: bool = False) -> None:
+        """`all_floats`: a whole number that is no float is the nearest one, and no text of its own."""
+        self._all_floats = all_floats
         self.texts: list[str] = []
         self._codes: dict[str, int] = {}
 
@@ -47,7 +49,7 @@ class Answers:
         """The bits (n,) of values: str, int, float, bool or None."""
         if _NUMBERS.issuperset(map(type, values)):
             numbers = np.array(values, np.float64) + 0.0  # None becomes NaN, -0.0 becomes 0.0
-            if not (np.abs(numbers) >= _LARGE).any():
+            if self._all_floats or not (np.abs(numbers) >= _LARGE).any():
                 return np.where(np.isnan(numbers), np.uint64(NULL), numbers.view(np.uint64))
         return np.fromiter(map(self._bits_of, values), np.uint64, len(values))
 
@@ -58,7 +60,7 @@ class Answers:
             known = self._codes.get(value)
             return self._coded(value) if known is None else known
         number = float(value)  # type: ignore[arg-type]  # the decoder gives text, numbers and booleans
-        if isinstance(value, int) and int(number) != value:
+        if isinstance(value, int) and int(number) != value and not self._all_floats:
             return self._bits_of(canonical(value))
         (bits,) = struct.unpack("<Q", struct.pack("<d", number + 0.0))
         return int(bits)

@@ -14,10 +14,10 @@ from monitor.count.admission.versions import Admission
 from monitor.count.clocks.event_clock import NO_CLOCK
 from monitor.count.columns.pane_rows import Rows
 from monitor.count.labels.aggregator import LabelAggregators
-from monitor.count.labels.answers import Answers
 from monitor.count.labels.cohorts import LabelCohort
 from monitor.count.labels.join_changes import EXPIRED, FATES, Changes, Met
 from monitor.count.labels.join_tables import Ids, Ints, named, pack
+from monitor.count.labels.joined_model import JoinedModel
 from monitor.count.labels.model_join import JoinState, ModelJoin
 from monitor.count.labels.outcome_counts import OutcomeRows, count_outcomes
 from monitor.count.labels.rows import LabelRows
@@ -28,16 +28,14 @@ from monitor.reference.blank import WARMUP
 from monitor.reference.monitored import Monitored
 from monitor.settings.tree import Settings
 from monitor.stats.performance.label_tally import LabelTally
-from monitor.stats.performance.outcome_tally import LABEL_VALUE, OTHER
+from monitor.stats.performance.outcome_tally import FURTHEST, LABEL_VALUE, OTHER
 
 #: a time behind all events
 END_US: Final = 1 << 62
-#: named outcomes of a model, beyond which further ones are counted and let go: each costs 8 bytes a waiting prediction
-MOST_OUTCOMES: Final = 16
-#: the fate of those
+#: the fate of outcomes whose names are too many
 OVER_LIMIT: Final = "over_limit"
-#: topic-partitions of a model, beyond which labels of further ones count as one
-MOST_PLACES: Final = 0xFFFF
+#: the fate of numbers that are too large to be counted
+TOO_LARGE: Final = "too_large"
 
 
 class Effective(NamedTuple):
@@ -76,38 +74,6 @@ class ModelJoinState:
     outcome_fates: Mapping[tuple[ModelKey, str, str], int] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _OfModel:
-    """The join of a model, the number of each topic-partition of its labels, and the fates of its labels."""
-
-    join: ModelJoin
-    places: dict[Partition, int] = field(default_factory=dict)
-    fates: Counter[tuple[ModelKey, str]] = field(default_factory=Counter)
-    #: the number of each outcome's name from 1 on, their texts, and their fates by model version and name
-    names: dict[str, int] = field(default_factory=dict)
-    outcome_answers: Answers = field(default_factory=Answers)
-    outcome_fates: Counter[tuple[ModelKey, str, str]] = field(default_factory=Counter)
-
-    def name(self, name: str) -> int:
-        """The number of an outcome's name; 0 where there are too many."""
-        if name not in self.names and len(self.names.keys() - {LABEL_VALUE}) < MOST_OUTCOMES + (name == LABEL_VALUE):
-            self.names[name] = 1 + len(self.names)
-        return self.names.get(name, 0)
-
-    def place(self, partition: Partition) -> int:
-        """From 1 on: 0 are labels that came with their predictions."""
-        if partition not in self.places and len(self.places) < MOST_PLACES:
-            self.places[partition] = 1 + len(self.places)
-            self.rank()
-        return self.places.get(partition, MOST_PLACES)
-
-    def rank(self) -> None:
-        """Of labels that take effect at the same time, those of the last topic-partition by name win."""
-        rank = self.join.tables.rank = np.zeros(1 + len(self.places), np.int64)
-        for at, partition in enumerate(sorted(self.places), 1):
-            rank[self.places[partition]] = at
-
-
 class Joins:
     """One join for each model whose horizon is not 0; the tasks of a process share them."""
 
@@ -123,13 +89,16 @@ class Joins:
         self._settings, self._admission, self._warmed_up_us = settings, admission, warmed_up_us
         self._aggregators, self._totals = aggregators, totals
         self._pane_us = settings.windows.pane
-        self.models: dict[str, _OfModel] = {}
+        self.models: dict[str, JoinedModel] = {}
+        #: the names of `_known_names` by model
+        self._known: dict[str, frozenset[str]] = {}
+        admission.when_replaced(self._ask_names_again)
         #: labels by model version and fate since the process started, for series
         self.fates: Counter[tuple[ModelKey, str]] = Counter()
         #: the same of outcomes, with their names
         self.outcome_fates: Counter[tuple[ModelKey, str, str]] = Counter()
 
-    def of(self, model: str) -> _OfModel | None:
+    def of(self, model: str) -> JoinedModel | None:
         """The join of a model; None if its labels are not joined."""
         known = self.models.get(model)
         if known is None:
@@ -137,7 +106,7 @@ class Joins:
             if settings is None or not settings.labels.horizon:
                 return None
             limit = self._settings.limits.waiting_predictions
-            known = self.models[model] = _OfModel(ModelJoin(settings.labels.horizon, self._pane_us, limit))
+            known = self.models[model] = JoinedModel(ModelJoin(settings.labels.horizon, self._pane_us, limit))
         return known
 
     def add_predictions(self, group: Group, rows: Rows, events: Events) -> None:
@@ -175,25 +144,45 @@ class Joins:
             )
             at, values = np.flatnonzero(is_own), labels.values
             if len(labels.outcomes):
-                self._add_outcomes(known, labels, is_own, meta)
+                self._add_outcomes(model, labels, is_own, meta)
                 at = at[[values[i] is not ABSENT_VALUE for i in at.tolist()]]
             if len(at) < len(values):
                 values = [values[i] for i in at.tolist()]
             join.add_labels(labels.ids[at], labels.effect_us[at], join.answers.bits(values), meta[at])
 
-    def _add_outcomes(self, known: _OfModel, labels: LabelColumns, is_own: NDArray[np.bool_], meta: Ids) -> None:
+    def _ask_names_again(self, key: ModelKey) -> None:
+        self._known.pop(key.model, None)
+
+    def _known_names(self, model: str) -> frozenset[str]:
+        """The outcomes that the settings of a model have, or a reference of one of its versions."""
+        if model not in self._known:
+            settings, references = self._admission.model(model), self._admission.references
+            found = {LABEL_VALUE, *(() if settings is None else settings.outcomes)}
+            found.update(*(one.outcomes or () for key, one in references if key.model == model))
+            self._known[model] = frozenset(found)
+        return self._known[model]
+
+    def _add_outcomes(self, model: str, labels: LabelColumns, is_own: NDArray[np.bool_], meta: Ids) -> None:
         """Add the outcomes of a model's labels; `is_own` (n,) and `meta` (n,) are of all labels."""
-        of = labels.outcomes
+        known, of = self.models[model], labels.outcomes
         own = np.flatnonzero(is_own[of.label])
         used = set(of.name[own].tolist())
-        number = np.array([known.name(name) if at in used else 0 for at, name in enumerate(of.names)], np.int64)
+        names = self._known_names(model)
+        number = np.array([known.name(name, names) if at in used else 0 for at, name in enumerate(of.names)], np.int64)
         name, label = number[of.name[own]], of.label[own]
         if not name.all():
             over = labels.key[label[name == 0]].tolist()
             self._count_outcomes(known, Counter((labels.counted_for[at], OTHER, OVER_LIMIT) for at in over))
         kept = np.flatnonzero(name)
-        label, values = label[kept], [of.values[i] for i in own[kept].tolist()]
-        bits = known.outcome_answers.bits(values)
+        bits = known.outcome_answers.bits([of.values[i] for i in own[kept].tolist()])
+        is_far = np.abs(bits.view(np.float64)) > FURTHEST
+        if is_far.any():
+            far = own[kept[is_far]]
+            named_far = ((at, of.names[name] or OTHER) for at, name in zip(of.label[far], of.name[far], strict=True))
+            by_key = ((labels.counted_for[labels.key[at]], name, TOO_LARGE) for at, name in named_far)
+            self._count_outcomes(known, Counter(by_key))
+            kept, bits = kept[~is_far], bits[~is_far]
+        label = label[kept]
         known.join.add_labels(labels.ids[label], labels.effect_us[label], bits, named(meta[label], name[kept]))
 
     def _count_unjoined(self, model: str, labels: LabelColumns) -> None:
@@ -203,7 +192,7 @@ class Joins:
             if labels.keys[at].model == model and of.names[name] != LABEL_VALUE:
                 self.outcome_fates[labels.counted_for[at], OTHER, EXPIRED] += 1
 
-    def _count_outcomes(self, known: _OfModel, fates: Counter[tuple[ModelKey, str, str]]) -> None:
+    def _count_outcomes(self, known: JoinedModel, fates: Counter[tuple[ModelKey, str, str]]) -> None:
         known.outcome_fates.update(fates)
         self.outcome_fates.update(fates)
 
@@ -234,7 +223,7 @@ class Joins:
         known = self.models.get(model)
         return END_US if known is None else known.join.until_us
 
-    def _seen(self, known: _OfModel, code: int) -> Monitored | None:
+    def _seen(self, known: JoinedModel, code: int) -> Monitored | None:
         """The model version with this code, if its labels are counted: not of before it started afresh."""
         return None if code in known.join.retired else self._admission.seen.monitored(known.join.codes[code])
 
@@ -242,7 +231,7 @@ class Joins:
         """Which predictions at these times (n,) are counted by class with their labels: not those of a warm-up."""
         return np.asarray(times_us >= self._warmed_up_us(key), np.bool_)
 
-    def _count_fates(self, known: _OfModel, met: Met, expired: Counter[tuple[int, int]]) -> None:
+    def _count_fates(self, known: JoinedModel, met: Met, expired: Counter[tuple[int, int]]) -> None:
         codes, names = known.join.codes, list(known.names)
         of_each = zip(met.code.tolist(), met.name.tolist(), met.fate.tolist(), strict=True)
         found = Counter(of_each)
@@ -257,7 +246,7 @@ class Joins:
         self.fates.update(labels)
         self._count_outcomes(known, outcomes)
 
-    def _changed(self, known: _OfModel, changes: Changes, live: dict[int, Monitored]) -> Iterator[Effective]:
+    def _changed(self, known: JoinedModel, changes: Changes, live: dict[int, Monitored]) -> Iterator[Effective]:
         """Changes of the tallies of cohorts, by the pane in which they take effect."""
         cohort_us = known.join.cohort_us
         for code, monitored in live.items():
@@ -274,7 +263,7 @@ class Joins:
                 yield Effective((pane + 1) * self._pane_us, of_cohort)
 
     def _tallies(
-        self, known: _OfModel, monitored: Monitored, changes: Changes, at: Ints, slots: Ints
+        self, known: JoinedModel, monitored: Monitored, changes: Changes, at: Ints, slots: Ints
     ) -> dict[int, LabelTally]:
         """Tallies by slot of the changes at these places (n,), which have `slots` (n,)."""
         tallies: dict[int, LabelTally] = {}

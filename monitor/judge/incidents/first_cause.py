@@ -16,6 +16,8 @@ from monitor.text import listed, many
 
 #: causes that are about what the model says, not about what it is given
 _OUTPUTS: Final = (SCORE, PREDICTION, "performance", "calibration", "cost")
+#: causes that are about what comes back of its predictions: it never moved what the model says
+_RESULTS: Final = ("outcome", "label_delay", "label_coverage")
 #: subjects of the model's own columns: a feature of such a name has another subject
 _OWN_COLUMNS: Final = (SCORE, PREDICTION)
 #: causes that find values of another kind than the reference's, and the share of events from which on a column has them
@@ -33,7 +35,7 @@ ABOUT_EQUAL: Final = 0.2
 
 def likely_first(findings: Sequence[Finding]) -> Finding | None:
     """The likely first cause among findings, worst first; None where nothing that is watched explains the change."""
-    outputs = [one for one in findings if _is_output(one)]
+    outputs = sorted((one for one in findings if _is_output(one)), key=lambda one: one.key.cause in _RESULTS)
     inputs = [one for one in findings if not _is_output(one) and not is_stop(one)]
     explained = next((one.explanation for one in outputs if one.explanation is not None), None)
     if explained is not None:
@@ -50,7 +52,7 @@ def is_stop(finding: Finding) -> bool:
 
 
 def _is_output(finding: Finding) -> bool:
-    return finding.key.cause in _OUTPUTS or finding.key.subject in _OWN_COLUMNS
+    return finding.key.cause in (*_OUTPUTS, *_RESULTS) or finding.key.subject in _OWN_COLUMNS
 
 
 def has_other_values(finding: Finding) -> bool:

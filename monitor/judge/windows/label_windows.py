@@ -5,8 +5,9 @@ As `judge/windows/pyramid.py` has them of events, but closed by labels: a model 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from monitor.reference.learn.means import BASE_LABELS
 from monitor.stats.performance.figures import Meaning, labelled
 from monitor.stats.performance.judged_errors import all_moments
 from monitor.stats.performance.label_tally import LabelTally, merged_labels
+from monitor.stats.performance.outcome_tally import Cell, OutcomeTally
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -165,20 +167,45 @@ def _wider(records: Records, others: Records) -> Records:
 
 
 def _pack(blocks: Sequence[LabelBlock]) -> dict[str, Any]:
-    """Blocks as a few arrays: scores are most of them."""
-    scores = [(at, place, n) for at, block in enumerate(blocks) for place, n in sorted(block.tally.scores.items())]
+    """Blocks as a few arrays: scores, and the numbers of outcomes, are most of them."""
+    names = sorted({name for block in blocks for name in block.tally.outcomes})
     return {
         "spans": np.array([(block.start_us, block.end_us) for block in blocks], np.int64).reshape(-1, _SPAN),
-        "scores": np.array(scores, np.int64).reshape(-1, 3),
-        "tallies": [replace(b.tally, scores={}).to_state() for b in blocks],
+        "scores": _packed([block.tally.scores for block in blocks]),
+        "numbers": {name: _packed([_numbers(block.tally, name) for block in blocks]) for name in names},
+        "tallies": [_without_numbers(block.tally).to_state() for block in blocks],
         "records": [[[*part, *span] for part, span in sorted(block.records.items())] for block in blocks],
     }
+
+
+def _packed(counts: Sequence[Mapping[int, int]]) -> Ints:
+    """(n, 3) the counts of each block: its position, the place, how many."""
+    sizes = [len(one) for one in counts]
+    at = np.repeat(np.arange(len(sizes)), sizes)
+    places = np.fromiter(chain.from_iterable(counts), np.int64, len(at))
+    numbers = np.fromiter(chain.from_iterable(one.values() for one in counts), np.int64, len(at))
+    return np.asarray(np.stack((at, places, numbers), axis=1)[np.lexsort((places, at))], np.int64)
+
+
+def _numbers(tally: LabelTally, name: str) -> dict[int, int]:
+    outcome = tally.outcomes.get(name)
+    return {} if outcome is None else {at: n for at, n in outcome.counts.items() if not isinstance(at, str)}
+
+
+def _without_numbers(tally: LabelTally) -> LabelTally:
+    outcomes = {
+        name: OutcomeTally(dict[Cell, int](one.texts().items()), one.total) for name, one in tally.outcomes.items()
+    }
+    return replace(tally, scores={}, outcomes=outcomes)
 
 
 def _unpack(state: dict[str, Any], block: Callable[[int, int, LabelTally, Records], LabelBlock]) -> list[LabelBlock]:
     tallies = [LabelTally.from_state(one) for one in state["tallies"]]
     for at, place, count in np.array(state["scores"], np.int64).tolist():
         tallies[at].scores[place] = count
+    for name, numbers in state.get("numbers", {}).items():  # states of before have them in the tallies
+        for at, place, count in np.array(numbers, np.int64).tolist():
+            tallies[at].outcomes[name].counts[place] = count
     spans = np.array(state["spans"], np.int64).tolist()
     of_each = zip(spans, tallies, state["records"], strict=True)
     return [

@@ -19,9 +19,12 @@ Ints = NDArray[np.int64]
 
 #: steps of the grid in one power of two
 STEPS: Final = 128
-#: numbers are exact to 2^-24, and those further out than 2^38 count as 2^38
+#: sums are exact to 2^-24
 UNIT: Final = 1 << 24
-FURTHEST: Final = 2.0**38
+#: numbers further out are not counted: third powers of them might be no floats
+FURTHEST: Final = 2.0**128
+#: multiples of 1 / UNIT of numbers further out are no 64 bits
+_FURTHEST_OF_64_BITS: Final = 2.0**38
 #: smaller numbers are 0
 NEAREST: Final = 2.0**-24
 _OCTAVES_BELOW_ONE: Final = 24
@@ -79,7 +82,7 @@ class OutcomeTally:
 
     def texts(self) -> dict[str, int]:
         """Counts of the categories."""
-        return {cell: count for cell, count in sorted(self.counts.items(), key=str) if isinstance(cell, str)}
+        return {cell: self.counts[cell] for cell in sorted(cell for cell in self.counts if isinstance(cell, str))}
 
     def quantile(self, share: float) -> float | None:
         """The number below which this share of the numbers lies, on the grid; None without any."""
@@ -104,8 +107,8 @@ class OutcomeTally:
 
 
 def place_of(numbers: Floats) -> Ints:
-    """The places (n,) of finite numbers on the grid: 0 is 0, others count from it in their direction."""
-    sizes = np.minimum(np.abs(numbers), FURTHEST)
+    """The places (n,) of numbers up to FURTHEST on the grid: 0 is 0, others count from it in their direction."""
+    sizes = np.abs(numbers)
     mantissa, exponent = np.frexp(np.maximum(sizes, NEAREST))
     step = np.rint((2 * mantissa - 1) * STEPS).astype(np.int64)
     places = 1 + (exponent.astype(np.int64) - 1 + _OCTAVES_BELOW_ONE) * STEPS + step
@@ -126,12 +129,17 @@ def step_at(places: Ints) -> Floats:
 
 
 def fixed_sums(slots: Ints, count: int, numbers: Floats, sign: Ints) -> list[int]:
-    """Exact sums by slot of n finite numbers, each rounded once to a multiple of 1 / UNIT."""
-    fixed = np.rint(np.clip(numbers, -FURTHEST, FURTHEST) * UNIT).astype(np.int64)
+    """Exact sums by slot of n numbers up to FURTHEST, each rounded once to a multiple of 1 / UNIT."""
+    scaled = np.rint(numbers * UNIT)
+    is_far = np.abs(numbers) > _FURTHEST_OF_64_BITS
+    fixed = np.where(is_far, 0.0, scaled).astype(np.int64)
     sums = np.zeros((2, count), np.int64)
     np.add.at(sums[0], slots, (fixed >> _HALF) * sign)
     np.add.at(sums[1], slots, (fixed & ((1 << _HALF) - 1)) * sign)
-    return [(int(high) << _HALF) + int(low) for high, low in sums.T]
+    totals = [(int(high) << _HALF) + int(low) for high, low in sums.T]
+    for at in np.flatnonzero(is_far).tolist():
+        totals[slots[at]] += int(scaled[at]) * int(sign[at])
+    return totals
 
 
 def number_moments(tally: OutcomeTally) -> Floats:

@@ -41,6 +41,19 @@ def test_a_score_that_is_stuck_is_an_effect_and_no_cause() -> None:
     assert likely_cause((stuck,)) == "score"
 
 
+@pytest.mark.parametrize("result", ["outcome", "label_delay", "label_coverage"])
+@pytest.mark.parametrize("effect", ["score", "performance"])
+def test_what_comes_back_of_predictions_is_no_cause_of_what_the_model_says(effect: str, result: str) -> None:
+    says, back = (
+        finding("credit", cause=effect, exceedance=50.0),
+        finding("outcome.judge", cause=result, exceedance=90.0),
+    )
+    for findings in ((says, back), (back, says)):
+        assert likely_cause(findings) == "credit"
+        assert likely_cause((*findings, finding("AGE"))) == "AGE"
+    assert likely_cause((back,)) == "outcome.judge"
+
+
 def test_values_of_another_kind_are_those_whose_effect_on_the_score_is_not_known() -> None:
     few, many = (replace(finding(cause="missing"), effect=effect) for effect in (0.05, 0.9))
     assert not has_other_values(few)

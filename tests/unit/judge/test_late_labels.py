@@ -53,8 +53,8 @@ def reference() -> Reference:
     return build_reference(settings(HORIZON), CREDIT, source, ManualClock(NOW_US), EventRange(rows=9_000))
 
 
-def lines(of: list[Event]) -> list[dict[str, Any]]:
-    return replayed(settings(HORIZON), reference(), MemorySource({EVENTS: of}))[0]
+def lines(of: list[Event], **model: object) -> list[dict[str, Any]]:
+    return replayed(settings(HORIZON | model), reference(), MemorySource({EVENTS: of}))[0]
 
 
 def test_a_reference_learns_from_late_labels_and_how_late_they_come() -> None:
@@ -75,6 +75,14 @@ def test_a_fall_of_accuracy_pages_once_its_labels_have_come() -> None:
     assert CHANGE + 600 < opened["predictions"] < CHANGE + 2_000  # six minutes of events, then the evidence
     assert accuracy["window"]["end"] < opened["at"]
     assert got[-1]["models"][0]["labels"] == pytest.approx(8_000, abs=1_000)
+
+
+def test_an_informational_fall_of_late_accuracy_is_reported_and_opens_no_incident() -> None:
+    got = lines(stream(8_000, 2, 0.4), severity={"performance": "info"})
+    found = [one for one in got if one["kind"] == "finding" and one["cause"] == "performance"]
+    assert "accuracy" in {one["figure"] for one in found}
+    assert {one["severity"] for one in found} == {"info"}
+    assert not [one for line in transitions_in(got) for one in line["findings"] if one["cause"] == "performance"]
 
 
 def test_labels_that_slow_down_or_stop_say_nothing_of_performance() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,14 @@ def test_severity_and_least_effect_are_settings_of_the_outcome_or_the_cause() ->
         assert {one["severity"] for one in found} == {"ticket"}, model
     muted = lines(of, outcomes={"judge": {"mute": True}})
     assert not transitions_in(muted)
+
+
+def test_an_informational_severity_is_reported_and_opens_no_incident() -> None:
+    got = lines(stream(8_000, 2, judge=-0.05, rated=0.3), outcomes={"judge": {"severity": "info"}})
+    found = [one for one in got if one["kind"] == "finding" and one["cause"] == "outcome"]
+    assert {(one["subject"], one["severity"]) for one in found} == {("outcome.judge", "info")}
+    assert all(one["end"] <= then["start"] for one, then in pairwise([one["window"] for one in found]))
+    assert not transitions_in(got)
 
 
 def test_summary_and_windows_show_them_with_how_many_there_are() -> None:

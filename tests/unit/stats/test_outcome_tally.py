@@ -56,7 +56,7 @@ def test_whole_numbers_up_to_256_are_on_the_grid() -> None:
     assert (number_at(place_of(whole)) == whole).all()
 
 
-@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=50))
+@given(st.lists(st.floats(-1e9, 1e9) | st.floats(-FURTHEST, FURTHEST), min_size=1, max_size=50))
 def test_sums_are_exact_and_can_be_taken_back(values: list[float]) -> None:
     array = np.array(values)
     zeros, ones = np.zeros(len(values), np.int64), np.ones(len(values), np.int64)
@@ -87,6 +87,12 @@ def test_moments_are_those_of_the_values(center: float, spread: float) -> None:
     assert moments[SQUARES] / moments[ROWS] - mean**2 == pytest.approx(values.var(), rel=0.01)
     third = moments[CUBES] / moments[ROWS] - 3 * mean * moments[SQUARES] / moments[ROWS] + 2 * mean**3
     assert abs(third) < 0.1 * values.std() ** 3
+
+
+def test_moments_of_the_largest_numbers_are_numbers() -> None:
+    moments = number_moments(tally_of(np.array([FURTHEST, -FURTHEST, 2.0**100, 1.0])))
+    assert np.isfinite(moments).all()
+    assert moments[SUM] == 2.0**100
 
 
 def test_the_spread_is_never_taken_for_smaller_than_it_is() -> None:
