@@ -328,19 +328,24 @@ def _evidence(found: dict[str, Any]) -> str:
     return words if p is None else f"{words}; by chance {probability(p)}"
 
 
+def _subject(found: dict[str, Any]) -> str:
+    """`AGE`, or of a segment `AGE in SEX=2`."""
+    return f"{found['subject']} in {found['segment']}" if found.get("segment") else str(found["subject"])
+
+
 def human_line(thing: dict[str, Any]) -> str | None:
     """A transition, finding or summary as text for a terminal; None for other lines."""
     if thing["kind"] == "transition":
         lines = [f"{thing['at']}  {thing['transition']:<12} {thing['severity']:<7} {thing['summary']}"]
         for found in thing["findings"]:
             what = " ".join([found["cause"], *([found["figure"]] if "figure" in found else [])])
-            lines.append(f"{'':24}{found['subject']}: {what} ({found['severity']}): {found['detail']}")
+            lines.append(f"{'':24}{_subject(found)}: {what} ({found['severity']}): {found['detail']}")
             lines.append(f"{'':24}  since {found['since']}{_evidence(found)}")
         return "\n".join(lines)
     if thing["kind"] == "warmup":
         return f"{thing['at']}  {'reference':<12} {'info':<7} {thing['text']}"
     if thing["kind"] == "finding":
-        whose = f"{thing['model']} {thing['version']}: {thing['subject']}"
+        whose = f"{thing['model']} {thing['version']}: {_subject(thing)}"
         return f"{thing['at']}  {'finding':<12} {'info':<7} {whose}: {thing['detail']}"
     if thing["kind"] == "summary":
         return _human_summary(thing)

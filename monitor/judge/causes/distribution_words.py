@@ -19,8 +19,6 @@ from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.reference.season import ColumnSeason
 from monitor.stats.digits import before_and_after, told_apart
-from monitor.stats.tallies.block import Block
-from monitor.stats.tallies.tally import BELOW
 from monitor.stats.testing.directions import BIN, BUCKETS, OUTER
 from monitor.stats.testing.onset import onset
 
@@ -78,14 +76,11 @@ class DistributionWords:
             chosen = np.arange(len(change)) > int(np.abs(np.cumsum(change)).argmax())
         else:
             chosen = change > 0
-        everywhere = [self._of_part(part, column) for part in parts]
+        bins = self.prepared.columns[column].bins
+        everywhere = [bins.everywhere(*windows.of_part(part, column)) for part in parts]
         hits = np.array([counts[chosen].sum() for counts in everywhere], np.float64)
         events = np.array([counts.sum() for counts in everywhere], np.float64)
         return parts[onset(hits, events, float(usual[chosen].sum() / max(usual.sum(), 1)))].start_us
-
-    def _of_part(self, part: Block, column: int) -> Ints:
-        counts, below = part.tally.counts[column].astype(np.int64), int(part.tally.sums[column, BELOW])
-        return self.prepared.columns[column].bins.everywhere(counts, below)
 
     def _season(self, column: int) -> ColumnSeason | None:
         seasons = self.prepared.reference.seasons

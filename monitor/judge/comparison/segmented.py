@@ -19,6 +19,7 @@ from monitor.judge.policy import Policy
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.reference.segments import OTHER, Segments, below_name, counts_name
+from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.names import LONGEST
 from monitor.stats.tallies.tally import BELOW, SUMS
 from monitor.stats.testing.direction_test import Expected
@@ -32,6 +33,13 @@ class SegmentedWindows(Windows):
     """Windows of S * C columns, and of C columns of `whole`."""
 
     whole: Windows = field(kw_only=True)
+
+    def of_part(self, part: Block, column: int) -> tuple[Ints, int]:
+        segment, own = divmod(column, self.whole.counts.shape[1])
+        alone = replace(self.whole, parts=((part,),))
+        columns, slots = self.whole.counts.shape[1:]
+        counts = alone.further(counts_name(segment), columns * slots).reshape(columns, slots)
+        return counts[own], int(alone.further(below_name(segment), columns)[0, own])
 
 
 class Segmented:

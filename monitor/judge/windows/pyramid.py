@@ -14,7 +14,7 @@ from monitor.events import Partition
 from monitor.findings import Span
 from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.further import is_of_sample
-from monitor.stats.tallies.tally import Tally, merged, pack, unpack
+from monitor.stats.tallies.tally import BELOW, Tally, merged, pack, unpack
 
 Records = dict[Partition, tuple[int, int]]
 
@@ -59,6 +59,10 @@ class Windows:
                 out[window] += out[window - 1]
             known = blocks
         return out
+
+    def of_part(self, part: Block, column: int) -> tuple[NDArray[np.int64], int]:
+        """Counts (B + Q,) of a column in one of the parts, and how many of its values are below the range."""
+        return part.tally.counts[column].astype(np.int64), int(part.tally.sums[column, BELOW])
 
     def records(self, window: int) -> Records:
         """Offsets [first, last] by partition of the events in one window; its findings share them."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.clock import DAY_US
+from monitor.clock import DAY_US, SECOND_US, parse_rfc3339
 from monitor.errors import UsageError
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.quality import Quality
@@ -19,15 +19,18 @@ from monitor.judge.causes.segments import Segments
 from monitor.judge.comparison.columns import sides_of
 from monitor.judge.comparison.segmented import Segmented
 from monitor.judge.model import ModelJudge
+from monitor.judge.windows.pyramid import BASE_EVENTS
 from monitor.reference.configured import as_configured, contradictions
 from monitor.reference.file.encoding import from_json, to_json
 from monitor.reference.file.validity import fault_of
 from monitor.reference.notes.show import reference_text
 from monitor.reference.reference import Reference
+from monitor.run.replay import human_line
 from monitor.settings.tree import Settings
 from tests.engine import (
     CREDIT,
     EVENTS,
+    START_US,
     Credit,
     Event,
     MemorySource,
@@ -40,6 +43,7 @@ from tests.engine import (
 )
 
 CHANGE = 1_500
+OPENED = {"at": "", "transition": "opened", "severity": "page", "summary": ""}
 Fault = Callable[[Event, np.random.Generator], None]
 
 
@@ -87,6 +91,19 @@ def test_a_change_in_one_segment_names_it() -> None:
     named = next(one for one in found if one["segment"])
     assert named["severity"] == "page"
     assert named["direction"] == "up"
+    assert "AGE in EDU=low: distribution" in (human_line({"kind": "transition", **OPENED, "findings": [named]}) or "")
+
+
+def somewhat_older_where_low(made: Event, _rng: np.random.Generator) -> None:
+    if made["features"]["EDU"] == "low":
+        made["features"]["AGE"] += 4
+
+
+def test_a_change_that_a_long_window_shows_begins_where_the_segment_changed() -> None:
+    named = [one for one in findings(somewhat_older_where_low, 6_000) if one["segment"]]
+    assert any(one["window"]["events"] > BASE_EVENTS for one in named), "no window of several parts was over"
+    began = [(parse_rfc3339(one["since"]) - START_US) / SECOND_US * 100 / 60 for one in named]  # 100 events a minute
+    assert began == pytest.approx([CHANGE] * len(named), abs=1.5 * BASE_EVENTS)
 
 
 def test_a_change_of_all_events_is_told_once() -> None:
