@@ -18,8 +18,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 #: counts by segment of a model (segments, columns, bins and quality counts) at the most: its windows keep some 320
-#: times as many numbers of one or two bytes, about 100 MB
-MOST_COUNTS: Final = 150_000
+#: times as many numbers of one or two bytes, and a checkpoint holds them once or twice more while it is written
+MOST_COUNTS: Final = 100_000
 #: the segment of all values of a feature that are no segment of their own, of none and of never-seen ones
 OTHER: Final = "other"
 #: values of a feature that are segments of their own at the most ...

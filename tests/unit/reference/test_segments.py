@@ -99,7 +99,7 @@ def test_more_counts_than_fit_in_memory_are_a_contradiction() -> None:
     (said,) = contradictions(more, model(segments=names))
     assert said.startswith("segments: 84 segments of 100 columns with up to ")
     assert f"{size:,} counts, and {MOST_COUNTS:,} fit in memory; name fewer features" in said
-    assert list(contradictions(more, model(segments=names[:2]))) == []
+    assert list(contradictions(more, model(segments=names[:1]))) == []
 
 
 def test_more_counts_than_fit_in_memory_are_a_fault_when_a_reference_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,14 +112,14 @@ def test_more_counts_than_fit_in_memory_are_a_fault_when_a_reference_is_built(mo
 def test_windows_with_more_values_than_two_bytes_hold_are_learned_exactly() -> None:
     """The shares of all windows are equal, so none lies apart from the others, however many events it has."""
     learner = SegmentLearner(BY[:1], COLUMNS)
-    for _ in range(40):
+    for at in range(40):
         tally = Tally.empty(len(COLUMNS), blank(COLUMNS).width)
         own = np.zeros_like(tally.counts)
-        own[0, :2] = 100_000, 300_000
+        own[0, :2] = (100_000, 300_000) if at % 2 else (10_000, 30_000)
         tally.counts[:] = own * 2
         tally.further |= {counts_name(0): own.ravel(), counts_name(1): own.ravel()}
         learner.take(tally, is_window=True)
     segments = learner.finish()
     assert segments is not None
-    assert segments.counts[0, 0, :2].tolist() == [4_000_000, 12_000_000]
+    assert segments.counts[0, 0, :2].tolist() == [2_200_000, 6_600_000]
     assert np.nanmax(segments.largest[:, 0]) == 0
