@@ -123,16 +123,18 @@ class Reporter:
         label: Any = None,  # noqa: ANN401
         *,
         value: Any = None,  # noqa: ANN401
+        outcomes: Mapping[str, Any] | None = None,
         ts: Any = None,  # noqa: ANN401
     ) -> None:
         """Report what turned out to be right for the prediction of that id, or for a list of them; None takes it back.
 
-        `value` is what the business counts: money, minutes.
+        `value` is what the business counts: money, minutes. `outcomes` are further results by name, each one value or
+        a column of them; with outcomes alone nothing is said of the label.
         """
         with _Caught(self._losses, INVALID, _size(id)):
             from monitor.frames.events import complete, label_events  # noqa: PLC0415  # loaded with the client
 
-            events = label_events(id, {"label": label, "value": value, "ts": ts})
+            events = label_events(id, {"label": label, "value": value, "ts": ts}, outcomes or {})
             complete(events, {"type": "label"} | self._of_model, self._clock.now_us(), None)
             self._send(events)
 

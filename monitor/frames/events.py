@@ -48,8 +48,12 @@ def feature_events(
     return events
 
 
-def label_events(ids: Any, fields: Mapping[str, Any]) -> list[Row]:  # noqa: ANN401  # an id, or a column of them
-    """One label event, or one for each id.
+def label_events(
+    ids: Any,  # noqa: ANN401  # an id, or a column of them
+    fields: Mapping[str, Any],
+    outcomes: Mapping[str, Any],
+) -> list[Row]:
+    """One label event, or one for each id; with `outcomes` and no label they say nothing of the label.
 
     Raises:
         UsageError: an id is None; lengths differ; something cannot be written as events.
@@ -58,10 +62,17 @@ def label_events(ids: Any, fields: Mapping[str, Any]) -> list[Row]:  # noqa: ANN
     known = [ids] if single else beside("id", ids, None)
     if any(one is None for one in known):
         raise UsageError("id: is missing; give the id of the prediction that the label is of")
-    events: list[Row] = [{"id": one, "label": None} for one in known]
+    about: Row = {} if outcomes else {"label": None}
+    events: list[Row] = [{"id": one, **about} for one in known]
     for name, values in fields.items():
         if values is not None:
             _put_beside(events, name, values, single=single)
+    if outcomes:
+        named: list[Row] = [{} for _ in known]
+        for name, values in outcomes.items():
+            _put_beside(named, name, values, single=single)
+        for event, own in zip(events, named, strict=True):
+            event["outcomes"] = own
     return events
 
 

@@ -54,7 +54,7 @@ def before_and_after(before: float, after: float, digits: int = 4) -> str:
     largest = max(abs(before), abs(after))
     if math.isfinite(largest) and largest > 0:
         places = FIGURES - 1 - math.floor(math.log10(largest))
-        rounded = [round(value, places) for value in (before, after)]
+        rounded = [round(value, places) + 0.0 for value in (before, after)]  # no -0
         if (rounded[0] != rounded[1]) == (before != after):
             before, after = rounded
     return " -> ".join(told_apart([before, after], digits))

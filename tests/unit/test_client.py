@@ -126,6 +126,17 @@ def test_labels_one_or_many(written: Written) -> None:
     ]
 
 
+def test_outcomes_of_one_or_many_and_without_a_label_nothing_is_said_of_it(written: Written) -> None:
+    written.reporter.label("x", outcomes={"judge": np.float32(0.5), "refund": True})
+    written.reporter.label(["y", "z"], [1, 0], outcomes={"minutes": np.array([3.0, np.nan])})
+    common = {"type": "label", "model": "credit", "version": "1", "ts": NOW_US}
+    assert written.events() == [
+        {**common, "id": "x", "outcomes": {"judge": 0.5, "refund": True}},
+        {**common, "id": "y", "label": 1, "outcomes": {"minutes": 3.0}},
+        {**common, "id": "z", "label": 0, "outcomes": {"minutes": None}},
+    ]
+
+
 def test_the_decoder_of_the_daemon_takes_every_event(written: Written) -> None:
     when = datetime.datetime(2025, 11, 24, 16, tzinfo=datetime.UTC)
     written.reporter.prediction(ROWS, [True, False], score=[0.5, 0.25], ts=[when, when])

@@ -105,13 +105,20 @@ class Relation(Cause[Measured]):
                 )
 
     def remarks(self, evaluation: Evaluation) -> Mapping[str, str]:
-        """Relations that changed are said with the findings of their columns, which have moved themselves."""
+        """Relations that changed are said with the findings of their columns, which have moved themselves.
+
+        Only those that the newest base window shows too: values of before and after together may be related otherwise
+        than either.
+        """
         measured = evaluation.of(self)
         said: dict[str, list[str]] = {}
         over = measured.related.over > 1
         for (pair,) in places(np.atleast_1d(over.any(0))):
             window = int(measured.related.over[:, pair].argmax())
             change = float(measured.related.before[window, pair]), float(measured.related.now[window, pair])
+            newest = self._moved(evaluation.windows, 0, pair)
+            if not (change[1] - change[0]) * newest > 0 or abs(newest) < LEAST_CHANGE:
+                continue
             first, second = (self.prepared.subjects[at] for at in self._pairs[pair])
             said.setdefault(first, []).append(remark(second, *change))
             said.setdefault(second, []).append(remark(first, *change))
