@@ -36,9 +36,15 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
             was = kinds.get(name) or f"ignored ({ignored[name]})"
             yield f"features.{name}.direction: {feature.direction}, but only numbers have one, and it is {was}"
     built_for = () if reference.segments is None else tuple(one.feature for one in reference.segments.by)
+    remain = _remaining(reference, model)
     for at, name in enumerate(model.segments):
         if name not in built_for:
             yield f"segments[{at}]: {name}, but the reference was built without it; build the reference again"
+        elif name not in remain:
+            yield f"segments[{at}]: {name} is ignored; leave it out, or do not ignore it"
+    segments = _segments(reference, model, _kept(reference, model))
+    if segments is not None and segments.size_fault:
+        yield f"segments: {segments.size_fault}"
     zone = reference.seasons.calendar.timezone if reference.seasons else model.timezone
     if model.timezone != zone:
         yield f"timezone: {model.timezone}, but the reference has its daily waves in {zone}; build the reference again"
@@ -53,12 +59,8 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
 
 def as_configured(reference: Reference, model: Model) -> Reference:
     """The reference without the features that the settings ignore, and with the settings' positive class."""
-    ignored = {name for name, feature in model.features.items() if feature.kind == IGNORE}
-    kept = [
-        at
-        for at, column in enumerate(reference.columns)
-        if column.role != FEATURE or not ignored & {column.name, column.parent}
-    ]
+    ignored = _ignored(model)
+    kept = _kept(reference, model)
     return replace(
         reference,
         positive=canonical(model.positive),
@@ -76,6 +78,26 @@ def as_configured(reference: Reference, model: Model) -> Reference:
     )
 
 
+def _ignored(model: Model) -> set[str]:
+    return {name for name, feature in model.features.items() if feature.kind == IGNORE}
+
+
+def _kept(reference: Reference, model: Model) -> list[int]:
+    """Places of the columns that remain; what is derived from an ignored feature goes with it."""
+    ignored = _ignored(model)
+    return [
+        at
+        for at, column in enumerate(reference.columns)
+        if column.role != FEATURE or not ignored & {column.name, column.parent}
+    ]
+
+
+def _remaining(reference: Reference, model: Model) -> set[str]:
+    """Names of the features that remain."""
+    columns = [reference.columns[at] for at in _kept(reference, model)]
+    return {column.name for column in columns if column.role == FEATURE}
+
+
 def _others(reference: Reference, kept: list[int]) -> list[Column]:
     return [column for at, column in enumerate(reference.columns) if at not in kept]
 
@@ -89,8 +111,11 @@ def _effects(reference: Reference, kept: list[int]) -> ScoreEffects | None:
 
 
 def _segments(reference: Reference, model: Model, kept: list[int]) -> Segments | None:
-    width = width_of([reference.columns[at].bins for at in kept])
-    return None if reference.segments is None else reference.segments.of(model.segments, kept, width)
+    if reference.segments is None:
+        return None
+    remain = _remaining(reference, model)
+    asked = [name for name in model.segments if name in remain]
+    return reference.segments.of(asked, kept, width_of([reference.columns[at].bins for at in kept]))
 
 
 def _narrowed(reference: Reference, kept: list[int]) -> NDArray[np.int64]:

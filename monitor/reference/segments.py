@@ -17,15 +17,25 @@ from monitor.stats.bins.reference_bins import QUALITY_COUNTS
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-#: names of these counts in a tally's `further`: (S, C, B + Q), and (S, C) how many of `outside` lie below the range
-SEGMENTS: Final = "segments"
-SEGMENTS_BELOW: Final = "segments_below"
+#: counts by segment of a model (segments, columns, bins and quality counts) at the most: its windows keep some 320
+#: times as many numbers of one or two bytes, and a checkpoint holds them once or twice more while it is written
+MOST_COUNTS: Final = 100_000
 #: the segment of all values of a feature that are no segment of their own, of none and of never-seen ones
 OTHER: Final = "other"
 #: values of a feature that are segments of their own at the most ...
 MOST_VALUES: Final = 20
 #: ... and how many events of the reference they have at least
 LEAST_EVENTS: Final = 250
+
+
+def counts_name(segment: int) -> str:
+    """The name in a tally's `further` of the counts (C, B + Q) of a segment, which most panes have no event of."""
+    return f"segment:{segment}"
+
+
+def below_name(segment: int) -> str:
+    """... and of how many (C,) of its numbers outside the range lie below it."""
+    return f"segment_below:{segment}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,18 @@ class Segments:
         """
         events = np.maximum(self.counts[:, :, :width].sum(2).max(1, initial=0), 1).astype(np.float64)
         return np.asarray(events / np.bincount(self.whole, events)[self.whole], np.float64)
+
+    @property
+    def size_fault(self) -> str:
+        """Why a model cannot be cut by so many segments, "" if it can."""
+        segments, columns, slots = self.counts.shape
+        if segments * columns * slots <= MOST_COUNTS:
+            return ""
+        return (
+            f"{segments} segments of {columns} columns with up to {slots} bins and quality counts are"
+            f" {segments * columns * slots:,} counts, and {MOST_COUNTS:,} fit in memory; name fewer features, or ignore"
+            " columns"
+        )
 
     def of(self, features: Sequence[str], kept: Sequence[int], width: int) -> Segments | None:
         """Those of some features, with the counts of some columns of at most `width` bins; None where none is left."""

@@ -299,6 +299,8 @@ def _count(
     blank = blank_reference(key, plan.columns, plan.task, positive)
     segmented = plan_segments(model.segments, plan.columns, found.survey)
     segments = blank_segments(segmented, *blank.counts.shape)
+    if segments is not None and segments.size_fault:
+        raise UsageError(f"models[{settings.models.index(model)}].segments: {segments.size_fault}")
     blank = replace(blank, derived=tuple(plan.counted), segments=segments)
     admission = Admission(settings, References({key.model: {key.version: blank}}))
     keeper = RowKeeper(settings.windows.pane)

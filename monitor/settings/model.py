@@ -315,6 +315,10 @@ class Model(Part):
     def cross_checks(self) -> Iterator[Fault]:
         yield from _twice("versions", self.versions)
         yield from _twice("segments", self.segments)
+        for index, name in enumerate(self.segments):
+            if name in self.features and (kind := self.features[name].kind) not in {None, "categorical"}:
+                is_other = "is ignored" if kind == "ignore" else f"is {kind}"
+                yield ("segments", index), f"{name} {is_other} by features.{name}.kind; leave one of both out"
         yield from _same_detector_twice(self.detectors)
         if "positive" in self.model_fields_set and self.task not in {None, "binary"}:
             yield ("positive",), f"means nothing for task: {self.task}; leave it out"

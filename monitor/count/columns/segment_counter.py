@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +12,14 @@ from numpy.typing import NDArray
 from monitor.count.columns.categories import Categories
 from monitor.count.columns.pane_rows import Rows
 from monitor.reference.reference import Reference
-from monitor.reference.segments import SEGMENTS, SEGMENTS_BELOW
+from monitor.reference.segments import below_name, counts_name
 from monitor.stats.bins.reference_bins import QUALITY_COUNTS
-from monitor.stats.tallies.tally import Ints
+from monitor.stats.tallies.tally import Ints, narrow
 
 Flags = NDArray[np.bool_]
+
+#: counts in one go: 8 MB
+PART_COUNTS: Final = 1 << 20
 
 
 class SegmentCounter:
@@ -44,14 +49,17 @@ class SegmentCounter:
 
 
 class SegmentCounts:
-    """Counts of P panes: codes are gathered, and counted at the end in one go."""
+    """Counts of P panes: codes are gathered, and counted at the end.
+
+    A pane has counts of the segments alone that it has events of: with many panes most have few events each.
+    """
 
     def __init__(self, counter: SegmentCounter, rows: Rows) -> None:
         self._counter, self._rows, self._panes = counter, rows, len(rows.starts)
         self._segment_of: list[Ints] = []
         self._codes: list[tuple[Ints, Flags | None]] = []
         self._below: list[tuple[Ints, Ints]] = []
-        self._counted: tuple[Ints, Ints] | None = None
+        self._counted: list[dict[str, Ints]] | None = None
 
     def cut(self, at: int, entries: Ints) -> None:
         """Take the entries (n,) of a categorical column, by which events may be cut."""
@@ -72,28 +80,47 @@ class SegmentCounts:
     def of(self, pane: int) -> dict[str, Ints]:
         """The further counts of one pane."""
         if self._counted is None:
-            self._counted = self._count()
-        counts, below = self._counted
-        some = {SEGMENTS_BELOW: below[pane]} if below[pane].any() else {}
-        return {SEGMENTS: counts[pane]} | some
+            self._counted = [{} for _ in range(self._panes)]
+            for segment in self._segment_of:
+                for first, end in self._parts():
+                    self._count(segment, first, end, self._counted)
+                self._count_below(segment, self._counted)
+        return self._counted[pane]
 
-    def _count(self) -> tuple[Ints, Ints]:
-        """(P, S * C * slots) the codes, and (P, S * C) values below the range."""
-        counter, panes = self._counter, self._panes
-        size, segments = counter.columns * counter.slots, counter.segments
-        counts, below = (
-            np.zeros(panes * segments * size, np.int64),
-            np.zeros(panes * segments * counter.columns, np.int64),
-        )
-        for segment in self._segment_of:
-            # a place among panes becomes one among panes and their segments
-            shift = (self._rows.slots * (segments - 1) + segment) * size
-            flat = [
-                (codes + shift).ravel() if counted is None else (codes + shift)[..., counted].ravel()
-                for codes, counted in self._codes
-            ]
-            counts += np.bincount(np.concatenate(flat), minlength=len(counts))
-            for at, rows in self._below:
-                places = (self._rows.slots[rows] * segments + segment[rows]) * counter.columns + at
-                below += np.bincount(places, minlength=len(below))
-        return counts.reshape(panes, -1), below.reshape(panes, -1)
+    def _parts(self) -> Iterator[tuple[int, int]]:
+        """Rows of some panes [first, end), whose counts fit in `PART_COUNTS`, or of a single pane."""
+        starts = np.append(self._rows.starts, len(self._rows.picked))
+        most = np.minimum(np.diff(starts), self._counter.segments) * self._counter.columns * self._counter.slots
+        part = np.cumsum(most) // PART_COUNTS
+        firsts = np.flatnonzero(np.diff(part, prepend=-1))
+        return pairwise([*starts[firsts].tolist(), int(starts[-1])])
+
+    def _count(self, segment: Ints, first: int, end: int, into: list[dict[str, Ints]]) -> None:
+        """Count the rows from `first` to `end`, of whole panes, by pane and segment."""
+        size = self._counter.columns * self._counter.slots
+        panes = self._rows.slots[first:end]
+        keys = (panes - panes[0]) * self._counter.segments + segment[first:end]
+        present = np.bincount(keys) > 0
+        found, places = np.flatnonzero(present), (np.cumsum(present) - 1)[keys]
+        counts = np.zeros(len(found) * size, np.int64)
+        # a place among panes becomes one among the pairs of pane and segment that have events
+        shift = (places - panes) * size
+        for codes, counted in self._codes:
+            flat = codes[..., first:end] + shift
+            flat = flat.ravel() if counted is None else flat[..., counted[first:end]].ravel()
+            counts += np.bincount(flat, minlength=len(counts))
+        found += int(panes[0]) * self._counter.segments
+        for key, own in zip(found.tolist(), narrow(counts).reshape(-1, size), strict=True):
+            pane, which = divmod(key, self._counter.segments)
+            into[pane][counts_name(which)] = own
+
+    def _count_below(self, segment: Ints, into: list[dict[str, Ints]]) -> None:
+        columns = self._counter.columns
+        if not self._below:
+            return
+        at, rows = (np.concatenate(of) for of in zip(*self._below, strict=True))
+        found, places = np.unique(self._rows.slots[rows] * self._counter.segments + segment[rows], return_inverse=True)
+        counts = np.bincount(places * columns + at, minlength=len(found) * columns)
+        for key, own in zip(found.tolist(), narrow(counts).reshape(-1, columns), strict=True):
+            pane, which = divmod(key, self._counter.segments)
+            into[pane][below_name(which)] = own

@@ -23,7 +23,7 @@ from monitor.judge.comparison.segmented import Segmented, SegmentedWindows
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
-from monitor.reference.segments import SEGMENTS
+from monitor.reference.segments import counts_name
 from monitor.stats.bins.reference_bins import ABSENT, MISSING, QUALITY_COUNTS, TYPE
 from monitor.stats.digits import before_and_after
 from monitor.stats.testing.ending import left_of
@@ -182,9 +182,10 @@ class SegmentQuality(Cause[SegmentTails | None]):
         window, column, slot = at
         hits, events = float(measured.hits[at]), float(measured.events[window, column])
         slots = measured.windows.counts.shape[2]
-        place = column * slots + slots - len(QUALITY_COUNTS) + slot
+        segment, own = divmod(column, measured.windows.whole.counts.shape[1])
+        place = own * slots + slots - len(QUALITY_COUNTS) + slot
         parts = measured.windows.parts[window]
-        further = [part.tally.further.get(SEGMENTS) for part in parts]
+        further = [part.tally.further.get(counts_name(segment)) for part in parts]
         by_part = np.array([[0 if counts is None else int(counts[place])] for counts in further], np.int64)
         span = int(spans(by_part, np.array([[part.tally.events] for part in parts], np.int64))[0])
         return "" if lasts(hits / max(events, 1), hits, span) else "it may be a burst: it pages if it lasts"

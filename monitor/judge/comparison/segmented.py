@@ -18,7 +18,7 @@ from monitor.judge.comparison.columns import Compared, sides_of
 from monitor.judge.policy import Policy
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
-from monitor.reference.segments import OTHER, SEGMENTS, SEGMENTS_BELOW, Segments
+from monitor.reference.segments import OTHER, Segments, below_name, counts_name
 from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.names import LONGEST
 from monitor.stats.tallies.tally import BELOW, SUMS
@@ -35,10 +35,11 @@ class SegmentedWindows(Windows):
     whole: Windows = field(kw_only=True)
 
     def of_part(self, part: Block, column: int) -> tuple[Ints, int]:
+        segment, own = divmod(column, self.whole.counts.shape[1])
         alone = replace(self.whole, parts=((part,),))
-        columns, slots = self.counts.shape[1:]
-        counts = alone.further(SEGMENTS, columns * slots).reshape(columns, slots)
-        return counts[column], int(alone.further(SEGMENTS_BELOW, columns)[0, column])
+        columns, slots = self.whole.counts.shape[1:]
+        counts = alone.further(counts_name(segment), columns * slots).reshape(columns, slots)
+        return counts[own], int(alone.further(below_name(segment), columns)[0, own])
 
 
 class Segmented:
@@ -134,9 +135,12 @@ class Segmented:
         picked = range(len(whole.lengths)) if picked is None else picked
         some = _picked(whole, picked)
         segments, columns, slots = self._segments.counts.shape
-        counts = some.further(SEGMENTS, segments * columns * slots).reshape(-1, segments * columns, slots)
+        counts = np.empty((len(picked), segments * columns, slots), np.int64)
         sums = np.zeros((len(picked), segments * columns, SUMS), np.int64)
-        sums[..., BELOW] = some.further(SEGMENTS_BELOW, segments * columns)
+        for segment in range(segments):
+            own = slice(segment * columns, (segment + 1) * columns)
+            counts[:, own] = some.further(counts_name(segment), columns * slots).reshape(-1, columns, slots)
+            sums[:, own, BELOW] = some.further(below_name(segment), columns)
         nothing = np.zeros((len(picked), segments * columns))
         return SegmentedWindows(some.lengths, some.spans, counts, sums, nothing, nothing, some.parts, whole=some)
 

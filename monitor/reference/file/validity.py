@@ -252,7 +252,8 @@ def _part_faults(file: _File) -> Iterator[str]:
         }
         yield from (f"estimate.{fault}" for fault in estimate_faults(file.estimate, of_columns))
     if file.segments is not msgspec.UNSET:
-        names = {one.name: one.categories or [] for one in file.columns if one.role == FEATURE and one.kind != NUMERIC}
+        named = [one for one in file.columns if one.role == FEATURE and one.kind != NUMERIC and not one.of]
+        names = {one.name: one.categories or [] for one in named}
         each = [len(column.counts) for column in file.columns]
         yield from (f"segments: {fault}" for fault in segment_faults(file.segments, names, each, len(file.levels)))
 

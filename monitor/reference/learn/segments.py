@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from monitor.reference.column import Column
 from monitor.reference.learn.season import MIN_WINDOWS_LEARNED
-from monitor.reference.segments import SEGMENTS, SEGMENTS_BELOW, SegmentedBy, Segments
+from monitor.reference.segments import SegmentedBy, Segments, below_name, counts_name
 from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC, OUTSIDE, QUALITY_COUNTS, width_of
-from monitor.stats.tallies.tally import BELOW, Tally
+from monitor.stats.tallies.tally import BELOW, Tally, narrow
 from monitor.stats.testing.directions import Directions
 
 Ints = NDArray[np.int64]
@@ -34,7 +34,7 @@ class SegmentLearner:
         shape = (self._segments, len(columns), self._width + len(QUALITY_COUNTS))
         self._counts, self._below = np.zeros(shape, np.int64), np.zeros(shape[:2], np.int64)
         #: (S, C, B) by window all values of each segment, and (C, B) of all events
-        self._values: list[NDArray[np.uint16]] = []
+        self._values: list[Ints] = []
         self._whole: list[Ints] = []
 
     def take(self, tally: Tally, *, is_window: bool) -> None:
@@ -45,14 +45,16 @@ class SegmentLearner:
         self._counts += counts
         self._below += below
         if is_window:
-            values = _all_values(counts, below, self._columns)
-            self._values.append(np.minimum(values, np.iinfo(np.uint16).max).astype(np.uint16))
+            self._values.append(narrow(_all_values(counts, below, self._columns)))
             self._whole.append(_all_values(tally.counts[None], tally.sums[None, :, BELOW], self._columns)[0])
 
     def _counted(self, tally: Tally) -> tuple[Ints, Ints]:
-        counts = tally.further.pop(SEGMENTS, np.zeros(self._counts.size, np.int64))
-        below = tally.further.pop(SEGMENTS_BELOW, np.zeros(self._below.size, np.int64))
-        return counts.reshape(self._counts.shape), below.reshape(self._below.shape)
+        counts, below = np.zeros_like(self._counts), np.zeros_like(self._below)
+        for segment in range(self._segments):
+            for name, into in ((counts_name(segment), counts), (below_name(segment), below)):
+                if name in tally.further:
+                    into[segment] = tally.further.pop(name).reshape(into.shape[1:])
+        return counts, below
 
     def finish(self) -> Segments | None:
         """The segments; None without any."""

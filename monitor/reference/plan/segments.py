@@ -16,11 +16,14 @@ from monitor.stats.bins.reference_bins import CATEGORICAL
 def segment_faults(asked: Sequence[str], columns: Sequence[Column], ignored: Mapping[str, str]) -> Iterator[str]:
     """Why a feature that `segments` of the settings names cannot cut the events."""
     kinds = {column.name: column.kind for column in columns if column.role == FEATURE}
+    parents = {column.name: column.parent for column in columns if column.role == FEATURE and column.parent}
     for at, name in enumerate(asked):
         if name in ignored:
             yield f"segments[{at}]: {name} is ignored ({ignored[name]})"
         elif name not in kinds:
             yield f"segments[{at}]: no event of the reference has the feature {name}; tags are not in this version"
+        elif name in parents:
+            yield f"segments[{at}]: {name} is derived from {parents[name]}; only features of the events cut them"
         elif kinds[name] != CATEGORICAL:
             yield f"segments[{at}]: {name} is {kinds[name]}; write features.{name}.kind: categorical, or leave it out"
 

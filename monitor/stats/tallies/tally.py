@@ -57,8 +57,9 @@ class Tally:
     the numbers seen (+inf and -inf where none); of a category with a bin for the rare ones, of the places of the known
     categories. `first_us` and `last_us` are the earliest and latest event time in microseconds. `unseen` has names of
     never-seen values, by column. `further` are other counts by name, each (any,): who counts and who reads them know
-    what they mean; a name that is not there is all zeros. A `narrowed` tally has smaller types of integers: it can be
-    added to others, and nothing to it.
+    what they mean; a name that is not there is all zeros. Any of them may be in a smaller type of integers,
+    and is widened as far as its sums need. A `narrowed` tally has smaller types of all: it can be added to others, and
+    nothing to it.
     """
 
     counts: Ints
@@ -107,7 +108,12 @@ class Tally:
         """Add further counts; of those of new columns a bounded number is kept."""
         for name, counts in further.items():
             known = self.further.get(name)
-            self.further[name] = counts.astype(np.int64) if known is None else known + counts
+            if known is None:
+                self.further[name] = counts.copy()
+            elif known.dtype == np.int64:
+                self.further[name] = known + counts
+            else:
+                self.further[name] = narrow(np.add(known, counts, dtype=np.int64))
         self.further = bounded(self.further)
 
     def add_records(self, partition: Partition, first: int, last: int) -> None:
@@ -124,7 +130,7 @@ class Tally:
             self,
             counts=_narrow(self.counts, _UNSIGNED),
             sums=_narrow(self.sums, _SIGNED),
-            further={name: _narrow(counts, _SIGNED) for name, counts in self.further.items()},
+            further={name: narrow(counts) for name, counts in self.further.items()},
         )
 
     def copy(self) -> Tally:
@@ -214,6 +220,11 @@ def _extremes(state: dict[str, Any], counts: Ints) -> tuple[Floats, Floats]:
         unknown = (lows > highs) & (counts[..., : -len(QUALITY_COUNTS)].sum(-1) > 0)
         lows, highs = np.where(unknown, -np.inf, lows), np.where(unknown, np.inf, highs)
     return lows, highs
+
+
+def narrow(numbers: Ints) -> NDArray[Any]:
+    """The same numbers in the smallest type that holds them."""
+    return _narrow(numbers, _SIGNED if numbers.min(initial=0) < 0 else _UNSIGNED)
 
 
 def _narrow(numbers: Ints, types: tuple[type[np.integer[Any]], ...]) -> NDArray[Any]:
@@ -316,7 +327,7 @@ def _further_of(tallies: list[Tally]) -> dict[str, list[Any]]:
     for name in sorted({name for tally in tallies for name in tally.further}):
         there = [(at, tally.further[name]) for at, tally in enumerate(tallies) if name in tally.further]
         lengths = np.array([(at, len(counts)) for at, counts in there], np.int64)
-        out[name] = [lengths, np.concatenate([counts.astype(np.int64) for _, counts in there])]
+        out[name] = [lengths, np.concatenate([counts for _, counts in there])]
     return out
 
 
@@ -325,8 +336,8 @@ def _further_by_tally(state: dict[str, list[Any]], number: int) -> list[dict[str
     out: list[dict[str, Ints]] = [{} for _ in range(number)]
     for name, (lengths, joined) in state.items():
         places, ends = np.array(lengths, np.int64)[:, 0], np.cumsum(np.array(lengths, np.int64)[:, 1])
-        for at, counts in zip(places.tolist(), np.split(np.array(joined, np.int64), ends[:-1]), strict=True):
-            out[at][name] = counts.copy()
+        for at, counts in zip(places.tolist(), np.split(np.asarray(joined), ends[:-1]), strict=True):
+            out[at][name] = narrow(counts)
     return out
 
 
