@@ -22,6 +22,7 @@ from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.fact_share import ClockSkew, Duplicates
 from monitor.judge.causes.features_gone import FeaturesGone
+from monitor.judge.causes.label_facts import LabelFacts
 from monitor.judge.causes.outcome import Outcomes
 from monitor.judge.causes.performance import Performance
 from monitor.judge.causes.quality import Quality
@@ -210,6 +211,9 @@ def ahead(made: Event, size: float, lot: float) -> None:
     if lot < 0.2 * size:
         made["ts"] += 3_600 * SECOND
 
+
+#: about cohorts of hours and labels that come later, which no stream here has: tests/unit/judge/test_label_facts.py
+WITHOUT_EXAMPLES: Final = frozenset({LabelFacts})
 
 EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
     FeaturesGone: (Example(FindingKey("credit", "absent"), field("features", ...)),),

@@ -51,7 +51,7 @@ def test_a_name_leads_to_its_cause_and_an_unknown_one_to_none() -> None:
     assert cause_named("constant") is Constant
     assert cause_named("tomorrows") is None
     assert EXPLAINED_BY["distribution"] == ("constant",)
-    assert set(with_share("value")) == set(QUALITY_COUNTS)
+    assert set(with_share("value")) == {*QUALITY_COUNTS, "label_delay", "label_coverage"}
 
 
 class WithoutExample(Quality):

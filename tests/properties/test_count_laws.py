@@ -223,13 +223,12 @@ def test_a_label_takes_effect_at_the_later_of_its_time_and_the_clock(times: list
         for at, is_label in times
     ]
     expected: Counter[int] = Counter()
-    clock, of_labels, reached = PlainClock(), PlainClock(), -1
+    clock, of_labels = PlainClock(), PlainClock()
     for at, is_label in times:
         if is_label:  # a label that comes out of order does not take effect before the labels' own clock
-            known = (reached, *(one.clock for one in (clock, of_labels) if one.clock is not None))
-            reached = max(known)
+            known = (of_labels.ask(at, 0), clock.clock)
+            reached = max((one for one in known if one is not None), default=-1)
             expected[(START_US + max(at, reached) * SECOND_US) // PANE_US] += 1
-            of_labels.ask(at, 0)
         else:
             clock.ask(at, 60)
     task = count(stream, 7, pipeline()).tasks[0]

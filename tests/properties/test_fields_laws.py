@@ -50,6 +50,7 @@ NESTED: Mapping[str, tuple[str, ...]] = {
     "scores": ("result", "by class"),
     "label": ("truth",),
     "value": ("amount",),
+    "outcomes": ("results",),
     "tags": ("request", "tags"),
 }
 SAME: Mapping[str, tuple[str, ...]] = {name: (name,) for name in NESTED}

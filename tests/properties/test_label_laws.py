@@ -200,13 +200,12 @@ class Effects:
     """
 
     def __init__(self) -> None:
-        self.events = self.reached = NO_CLOCK
+        self.events = NO_CLOCK
         self.labels = PlainClock(SECOND_US)
 
     def of(self, ts: int) -> int:
         before = self.labels.ask(ts, 0)
-        self.reached = max(self.reached, self.events, NO_CLOCK if before is None else before)
-        return max(ts, self.reached)
+        return max(ts, self.events, NO_CLOCK if before is None else before)
 
 
 def effects(stream: Sequence[Event]) -> list[int]:

@@ -37,6 +37,7 @@ NOT_SHOWN: Final = {
     "driftd_loop_seconds_total": "for whoever sizes the process",
     "driftd_clock_skew_events_total": "usual after every pause in traffic; asked for where a clock is doubted",
     "driftd_excluded_events_total": "planned by whoever wrote the settings; the page has the number",
+    "driftd_traffic_stopped": "alerts say it, with the time of the last event",
     "driftd_silenced": "the same; the page says until when, and why",
     "driftd_finding_since_timestamp_seconds": "the alert and the page say it in words",
     "driftd_finding_rank": "orders the alert's findings; the panel of findings has figures with units",

@@ -159,6 +159,11 @@ def test_names_in_any_language_with_dots_and_spaces_are_names_like_others(at: in
     assert ODD_NAMES[at] in reported[0]["summary"]
 
 
+def mostly_gone(made: Event, rng: np.random.Generator) -> None:
+    if rng.random() < 0.8:
+        gone(made, rng)
+
+
 def test_the_settings_say_what_pages() -> None:
     stream = list(Credit(CHANGE + 1_000, seed=7, change=CHANGE, fault=gone))
 
@@ -170,7 +175,10 @@ def test_the_settings_say_what_pages() -> None:
     assert worst() == "page"
     assert worst(max_severity="ticket") == "ticket"
     assert worst(severity={"absent": "ticket"}) == "ticket"
-    assert worst(least_effect={"absent": 2}) == "ticket"
+    assert worst(least_effect={"absent": 1}) == "page"
+    stream = list(Credit(CHANGE + 1_000, seed=7, change=CHANGE, fault=mostly_gone))
+    assert worst(least_effect={"absent": 1}) == "ticket"
+    assert worst() == "page"
     assert worst(features={"BILL": {"severity": "ticket"}}) == "ticket"
     assert worst(features={"BILL": {"mute": True}}) is None
     assert worst(features={"AGE": {"mute": True}}) == "page"

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from monitor.events import canonical
-from monitor.reference.column import ABOVE_OUTSIDE, BELOW_OUTSIDE, DRIFT_OUTSIDE, FEATURE, NEAR_OUTSIDE, Column
+from monitor.reference.column import ABOVE_OUTSIDE, BELOW_OUTSIDE, DRIFT_OUTSIDE, FEATURE, NEAR_OUTSIDE, SCORE, Column
 from monitor.reference.survey.order import MIN_VALUES as MIN_VALUES_IN_ORDER
 from monitor.reference.survey.order import (
     are_dates,
@@ -143,7 +143,7 @@ def numeric_column(name: str, role: str, numbers: Floats) -> Column:
     return Column(
         name=name,
         role=role,
-        bins=numeric_bins(numbers),
+        bins=numeric_bins(numbers, has_unit=role != SCORE),
         center=center,
         scale=scale,
         log_center=float(logs.mean()),

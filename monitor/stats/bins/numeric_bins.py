@@ -26,8 +26,8 @@ EXACT: Final = 2.0**53
 LEAST_MARGIN: Final = 1e-6
 
 
-def numeric_bins(values: Floats, bins: int = QUANTILE_BINS) -> ColumnBins:
-    """At most `bins` bins of finite reference values.
+def numeric_bins(values: Floats, bins: int = QUANTILE_BINS, *, has_unit: bool = True) -> ColumnBins:
+    """At most `bins` bins of finite reference values; `has_unit` as in `range_of`.
 
     Raises:
         ValueError: no values.
@@ -38,20 +38,21 @@ def numeric_bins(values: Floats, bins: int = QUANTILE_BINS) -> ColumnBins:
     low, high, counts = distinct(values)
     middle = high[:-1] / 2 + low[1:] / 2
     edges = middle if len(counts) <= bins else middle[_cuts(counts, bins)]
-    outside = range_of(float(low[0]), float(high[-1]))
+    outside = range_of(float(low[0]), float(high[-1]), has_unit=has_unit)
     return ColumnBins(NUMERIC, tuple(edges.tolist()), low=outside[0], high=outside[1])
 
 
-def range_of(first: float, last: float) -> tuple[float, float]:
+def range_of(first: float, last: float, *, has_unit: bool = True) -> tuple[float, float]:
     """Lowest and highest number inside the range of a column whose values are from `first` to `last`.
 
     Below positive values a margin that would reach 0 ends at a tenth of the least one: no positive number would be
-    outside else, so that thousandths of all values would be inside. Autocorrelated columns leave a nearer end.
+    outside else, so that thousandths of all values would be inside. Autocorrelated columns leave a nearer end. Not of
+    what has no unit (`has_unit`), such as a probability, which may be near 0 in any unit.
     """
     least = 0.0 if _is_exact(first) and _is_exact(last) and first < last else LEAST_MARGIN
     margin = max(RANGE_MARGIN * last - RANGE_MARGIN * first, least * max(abs(first), abs(last)))
     low = first - margin
-    if first > 0 >= low:
+    if has_unit and first > 0 >= low:
         low = first * RANGE_MARGIN
     return max(low, -LARGEST), min(last + margin, LARGEST)
 
