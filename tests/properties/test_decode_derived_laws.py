@@ -95,7 +95,7 @@ def is_readable(features: object) -> bool:
     return True
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(FEATURES.filter(is_readable), min_size=1, max_size=30))
 def test_the_fast_decoder_gives_what_the_definition_gives(features: list[dict[str, Any]]) -> None:
     assert cells(group_of(features)) == cells(group_of(features, ByDefinition()))
@@ -110,7 +110,7 @@ def test_chunks_make_no_difference(features: list[dict[str, Any]], size: int) ->
         assert cells(group_of(features)) == whole
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(VALUES)
 def test_a_cell_converted_again_is_unchanged(value: object) -> None:
     for kind in (VECTOR, TEXT):

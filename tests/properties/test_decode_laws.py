@@ -268,7 +268,7 @@ record_times = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(records, max_size=9), record_times | st.none())
 @example([b'{"model":"credit","version":"1","features":{"AGE":' + b"[" * 600 + b"]" * 600 + b"}}"], None)
 @example([b'{"model":"credit","version":"1","ts":1,"x":' + b"[" * 499 + b"]" * 499 + b"}"], None)
@@ -313,7 +313,7 @@ def test_a_decoder_that_has_seen_much_agrees_with_a_fresh_one(values: list[bytes
     assert quality_counts(fast.decode(batch)) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(records, max_size=9))
 def test_every_record_has_a_fate(values: list[bytes | None]) -> None:
     events = assert_same(values, [T0_MS] * len(values))
@@ -325,7 +325,7 @@ def test_every_record_has_a_fate(values: list[bytes | None]) -> None:
     assert all(rejected.count >= max(1, len(rejected.indices)) for rejected in events.rejected)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(
         st.sampled_from(NUMBER_TEXTS) | st.integers().map(str) | st.floats().map(json.dumps), min_size=1, max_size=8

@@ -125,14 +125,14 @@ def encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(fields_of_events(), min_size=1, max_size=6))
 def test_nested_fields_are_the_same_native_events(events: list[dict[str, str]]) -> None:
     native = [encoded(object_text(list(items.items()))) for items in events]
     assert_same(layout_of(mapped(NESTED)), [encoded(nested_text(items, NESTED)) for items in events], native)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(records, max_size=9))
 @example([b'{"model":"credit","version":"1","features":{"AGE":1},"score":2}'])
 @example([b'{"model":"quoted","features":{"1st":1}}', b'{"model":"credit","version":"2","features":{}}'] * 5)
@@ -141,7 +141,7 @@ def test_any_bytes_in_the_layout_of_native_events_are_native_events(values: list
     assert_same(layout_of(mapped(SAME)), values, values)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(records | fields_of_events().map(lambda items: encoded(nested_text(items, NESTED))), max_size=9))
 @example([b'{"model":null,"request":{}}', b'{"model":{"name":"credit"},"request":7}', b'{"request":{"inputs":{}}}'])
 def test_both_paths_agree_for_any_bytes(values: list[bytes | None]) -> None:
@@ -200,7 +200,7 @@ OUTSIDE = st.none() | st.sampled_from([*map(str.encode, TEXTS), b"\xff"]) | st.b
 PLACED = ("id", "ts", "model", "version", "type", "prediction", "score", "label")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data(), st.lists(fields_of_events(), min_size=1, max_size=4), st.booleans())
 def test_keys_and_headers_are_read_alike_by_both_paths(
     data: st.DataObject, events: list[dict[str, str]], in_rows: bool
@@ -240,7 +240,7 @@ GATHERED = st.fixed_dictionaries({}, optional={'"AGE"': numbers, '"sex.1"': stri
 ENVELOPE: Mapping[str, str] = {'"model"': '"credit"', '"version"': '"1"', '"id"': '"p"', '"score"': "0.5"}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(GATHERED, min_size=1, max_size=6), st.booleans())
 def test_features_beside_the_other_fields_are_the_same_native_events(rows: list[dict[str, str]], rest: bool) -> None:
     native = [encoded(object_text([*ENVELOPE.items(), ('"features"', object_text(list(row.items())))])) for row in rows]
@@ -250,7 +250,7 @@ def test_features_beside_the_other_fields_are_the_same_native_events(rows: list[
     assert_same(layout_of(names | {"features": "rest" if rest else each}), own, native)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(GATHERED | st.sampled_from([{}]), min_size=1, max_size=6), st.sampled_from(["p", "", None]))
 def test_rows_of_a_record_are_native_events_with_an_index(rows: list[dict[str, str]], name: str | None) -> None:
     def event(row: dict[str, str], index: int) -> str:
