@@ -17,6 +17,10 @@ MATURE: Final = 0.95
 LEAST_WINDOWS: Final = 6
 
 
+#: least labelled predictions of a base window
+BASE_LABELS: Final = 250
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorVariation:
     """How much one error varied: V of its rows, and by how much it was higher, and lower, than in the rest of the

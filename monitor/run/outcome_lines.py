@@ -47,12 +47,12 @@ def value_json(tallies: Mapping[str, OutcomeTally]) -> dict[str, dict[str, float
 def outcome_windows(judge: ModelJudge) -> Iterator[dict[str, Any]]:
     """One `window` line for each window of an outcome's values that ended; they are given once."""
     for one in judge.judge.outcomes.each.values():
-        while one.ended:
+        while one.windows.ended:
             yield _window(judge, one)
 
 
 def _window(judge: ModelJudge, one: OneOutcome) -> dict[str, Any]:
-    window, key = one.ended.popleft(), judge.monitored.key
+    window, key = one.windows.ended.popleft(), judge.monitored.key
     tally = window.tally.outcomes[one.name]
     return {
         "kind": "window",

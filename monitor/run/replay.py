@@ -265,7 +265,7 @@ def _estimate_line(judge: ModelJudge, windows: Windows, window: int, estimated: 
 
 def _emit_label_windows(emit: Emit, judge: ModelJudge) -> None:
     """One `window` line for each window of labels that ended: the figures, by the number of their labels."""
-    ended, key = judge.judge.performance.ended, judge.monitored.key
+    ended, key = judge.judge.performance.windows.ended, judge.monitored.key
     while ended:
         window = ended.popleft()
         span = window.span

@@ -8,7 +8,6 @@ own variation there, a share of the page budget, a least effect; of the ways tha
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -19,8 +18,8 @@ from monitor.clock import SECOND_US
 from monitor.count.labels.cohorts import cohort_us
 from monitor.findings import DOWN, UP, Finding, FindingKey, Span
 from monitor.judge.causes.cause import CauseName, SequentialCause
-from monitor.judge.causes.performance import COST_NAME, NO_BUDGET, SHOWN_LENGTHS, STOPPED_AFTER
-from monitor.judge.comparison.means import Bounds, Measured, Side, measured
+from monitor.judge.causes.performance import COST_NAME, NO_BUDGET
+from monitor.judge.comparison.means import Bounds, Measured, Side, measured, worst_windows
 from monitor.judge.incidents.incident import Floats
 from monitor.judge.policy import Policy
 from monitor.judge.windows.label_windows import LabelWindow
@@ -44,8 +43,6 @@ OUTCOME: Final = "outcome"
 #: values, of a category in its share
 LEAST_MOVE: Final = 0.1
 LEAST_SHARE: Final = 0.03
-#: windows kept until they are written down
-_KEPT: Final = 256
 
 #: gives the alpha of each test of an evaluation: (outcome, start and end of its shortest window, number of tests)
 SpendOn = Callable[[str, int, int, int], float]
@@ -72,8 +69,6 @@ class OneOutcome:
         self.sides = tuple(self._all_sides()) if outcome.is_judged else ()
         self.windows = OutcomePyramid(prepared.longest(), name, outcome)
         self.late = self.late_cohorts(10 * SECOND_US)
-        #: the windows that ended, for whoever writes them down; not state
-        self.ended: deque[LabelWindow] = deque(maxlen=_KEPT)
         self.alpha = 0.0
 
     def late_cohorts(self, pane_us: int) -> OutcomeCohorts:
@@ -97,21 +92,10 @@ class OneOutcome:
                 if side.may_be_judged:
                     yield side
 
-    def add(self, start_us: int, end_us: int, tally: LabelTally) -> list[LabelWindow]:
-        """Add the next cohort; the windows that end with it."""
-        windows = self.windows.add(start_us, end_us, tally, {})
-        self.ended.extend(windows)
-        return windows
-
     def found(self, windows: Sequence[LabelWindow]) -> Iterator[Finding]:
         """Of each side that is over its worst window."""
-        moments = np.array([window.moments for window in windows])
-        for side in self.sides:
-            one = self.measure(side, moments, windows)
-            over = np.flatnonzero(one.over > 1).tolist()
-            if over:
-                worst = max(over, key=lambda at: (one.large[at], one.over[at]))  # used at once
-                yield replace(self._finding(side, one, worst, windows[worst]), since_us=windows[over[0]].span.start_us)
+        for side, one, at, since_us in worst_windows(self.sides, self.measure, windows):
+            yield replace(self._finding(side, one, at, windows[at]), since_us=since_us)
 
     def key(self, side: Side) -> FindingKey:
         """Of its findings: a category is their figure."""
@@ -186,13 +170,7 @@ class OneOutcome:
 
     def latest(self, at_us: int) -> LabelWindow | None:
         """The newest values, about 1,000 of them; None where they stopped coming before `at_us`."""
-        known = (self.windows.trailing(length) for length in SHOWN_LENGTHS)
-        window = next((one for one in known if one is not None), None)
-        if window is None:
-            return None
-        newest = window.blocks[-1]
-        usual = max(newest.end_us - newest.start_us, self.outcome.base_us)
-        return window if at_us - newest.end_us <= self.late.maturity_us + STOPPED_AFTER * usual else None
+        return self.windows.latest(at_us, self.outcome.base_us, self.late.maturity_us)
 
 
 class Outcomes(SequentialCause):
@@ -241,7 +219,7 @@ class Outcomes(SequentialCause):
                 yield from self._take(one, cohort)
 
     def _take(self, one: OneOutcome, cohort: MatureCohort) -> Iterator[Finding]:
-        windows = one.add(*cohort)
+        windows = one.windows.add(*cohort, {})
         if windows and one.sides:
             span: Span = windows[0].span
             one.alpha = self.spend(one.name, span.start_us, span.end_us, len(one.sides) * len(windows))

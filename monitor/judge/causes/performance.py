@@ -8,7 +8,6 @@ a least effect. Only worse counts: a model that is right more often is no findin
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -20,7 +19,7 @@ from monitor.count.labels.cohorts import cohort_us
 from monitor.findings import Finding, FindingKey
 from monitor.judge.causes.cause import CauseName, SequentialCause
 from monitor.judge.causes.errors import PERFORMANCE_NAME
-from monitor.judge.comparison.means import Bounds, Measured, Side, measured
+from monitor.judge.comparison.means import Bounds, Measured, Side, measured, worst_windows
 from monitor.judge.incidents.incident import Floats
 from monitor.judge.policy import Policy
 from monitor.judge.windows.label_windows import LabelPyramid, LabelWindow
@@ -40,12 +39,6 @@ from monitor.stats.variance.long_run import LEAST_ROWS
 #: names of the findings by figure; all others are of `performance`
 _CAUSES: Final = {CALIBRATION_ERROR: "calibration", BIAS: "calibration", COST: "cost"}
 COST_NAME: Final = CauseName("cost", in_alert="cost more", on_page="cost")
-#: base windows of labels that are shown as the newest performance, as many as there are
-SHOWN_LENGTHS: Final = (4, 2, 1)
-#: labels have stopped when none came for so many times as long as a base window of them takes
-STOPPED_AFTER: Final = 4
-#: windows kept until they are written down
-_KEPT: Final = 256
 #: what a test may spend where no page budget was given
 NO_BUDGET: Final = 1e-7
 
@@ -73,8 +66,6 @@ class Performance(SequentialCause):
         self._sides = tuple(self._all_sides(figures))
         self.windows = LabelPyramid(prepared.longest(), figures, self._meaning)
         self.late = self.late_cohorts(10 * SECOND_US)
-        #: the windows that ended, for whoever writes them down; not state
-        self.ended: deque[LabelWindow] = deque(maxlen=_KEPT)
         #: the alpha of the last evaluation, which rechecks for the end of findings use too
         self._alpha = 0.0
 
@@ -127,7 +118,6 @@ class Performance(SequentialCause):
 
     def _take(self, start_us: int, end_us: int, labels: LabelTally, records: Records) -> Iterator[Finding]:
         windows = self.windows.add(start_us, end_us, labels, records)
-        self.ended.extend(windows)
         if windows and self._sides:
             shortest = windows[0].span
             self._alpha = self.spend(shortest.start_us, shortest.end_us, len(self._sides) * len(windows))
@@ -135,14 +125,8 @@ class Performance(SequentialCause):
                 yield from self._judge(windows)
 
     def _judge(self, windows: Sequence[LabelWindow]) -> Iterator[Finding]:
-        moments = np.array([window.moments for window in windows])
-        for side in self._sides:
-            one = self._measure(side, moments, windows)
-            over = np.flatnonzero(one.over > 1).tolist()
-            if over:
-                worst = max(over, key=lambda at: (one.large[at], one.over[at]))
-                found = self._finding(side, one, worst, windows[worst])
-                yield replace(found, since_us=windows[over[0]].span.start_us)
+        for side, one, at, since_us in worst_windows(self._sides, self._measure, windows):
+            yield replace(self._finding(side, one, at, windows[at]), since_us=since_us)
 
     def _measure(self, side: Side, moments: Floats, windows: Sequence[LabelWindow]) -> Measured:
         part = self._part
@@ -152,14 +136,8 @@ class Performance(SequentialCause):
 
     def latest(self, at_us: int) -> LabelWindow | None:
         """The newest labelled predictions, about 1,000 of them; None where labels stopped coming before `at_us`."""
-        known = (self.windows.trailing(length) for length in SHOWN_LENGTHS)
-        window = next((one for one in known if one is not None), None)
-        if window is None:
-            return None
-        newest = window.blocks[-1]
-        usual = max(newest.end_us - newest.start_us, 0 if self._part is None else self._part.base_us)
-        waited = self.late.maturity_us if self.late.came else 0
-        return window if at_us - newest.end_us <= waited + STOPPED_AFTER * usual else None
+        usual_us = 0 if self._part is None else self._part.base_us
+        return self.windows.latest(at_us, usual_us, self.late.maturity_us if self.late.came else 0)
 
     @property
     def is_judged(self) -> bool:

@@ -8,7 +8,7 @@ reference.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -130,6 +130,30 @@ def measured(side: Side, moments: Floats, windows: Sequence[LabelWindow], part: 
     known = side.is_free | ~np.isnan(largest)
     large = (found.higher >= bounds.least + ERRORS_ABOVE_LEAST * found.error) & known & run.settled
     return Measured(found, bound, limit, over, large)
+
+
+class Worst(NamedTuple):
+    """A side that is over in some windows: the place of the worst one, and the start of the shortest one."""
+
+    side: Side
+    measured: Measured
+    at: int
+    since_us: int
+
+
+def worst_windows(
+    sides: Sequence[Side],
+    measure: Callable[[Side, Floats, Sequence[LabelWindow]], Measured],
+    windows: Sequence[LabelWindow],
+) -> Iterator[Worst]:
+    """Of each side that is over in windows, shortest first: the one that may page first, then the one furthest over."""
+    moments = np.array([window.moments for window in windows])
+    for side in sides:
+        one = measure(side, moments, windows)
+        over = np.flatnonzero(one.over > 1).tolist()
+        if over:
+            ranks = [(bool(one.large[at]), float(one.over[at])) for at in over]
+            yield Worst(side, one, over[ranks.index(max(ranks))], windows[over[0]].span.start_us)
 
 
 def _variance(v: float, window: LabelWindow, part: Known) -> float:

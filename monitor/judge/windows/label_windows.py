@@ -5,6 +5,7 @@ As `judge/windows/pyramid.py` has them of events, but closed by labels: a model 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from monitor.events import Partition
 from monitor.findings import Span
 from monitor.judge.windows.pyramid import BLOCKS, Records
-from monitor.reference.learn.means import BASE_LABELS
+from monitor.reference.performance_part import BASE_LABELS
 from monitor.stats.performance.figures import Meaning, labelled
 from monitor.stats.performance.judged_errors import all_moments
 from monitor.stats.performance.label_tally import LabelTally, merged_labels
@@ -25,6 +26,12 @@ from monitor.stats.performance.outcome_tally import Cell, OutcomeTally
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+#: base windows that are shown as the newest, as many as there are
+SHOWN_LENGTHS: Final = (4, 2, 1)
+#: labels have stopped when none came for so many times as long as a base window of them takes
+STOPPED_AFTER: Final = 4
+#: windows kept until they are written down
+_KEPT: Final = 256
 #: columns of a packed block's spans
 _SPAN: Final = 2
 
@@ -79,6 +86,8 @@ class LabelPyramid:
         self.lengths = longest.bit_length()
         self.closed = 0
         self.open: LabelBlock | None = None
+        #: the windows that ended, for whoever writes them down; not state
+        self.ended: deque[LabelWindow] = deque(maxlen=_KEPT)
 
     def add(self, start_us: int, end_us: int, tally: LabelTally, records: Records) -> list[LabelWindow]:
         """Add the next cohort; returns the windows that end with it, shortest first: none while a base window fills."""
@@ -89,7 +98,9 @@ class LabelPyramid:
         if self.open.rows < BASE_LABELS:
             return []
         closed, self.open = self.open, None
-        return self._close(closed)
+        windows = self._close(closed)
+        self.ended.extend(windows)
+        return windows
 
     def _merged(self, one: LabelBlock, later: LabelBlock) -> LabelBlock:
         """Both as one; moments are made of the counts: a sum of floats would depend on where a state was saved."""
@@ -139,6 +150,19 @@ class LabelPyramid:
         if level >= len(self.levels) or self.closed % (1 << level) or len(self.levels[level]) < blocks:
             return None
         return _window(base_windows, self.levels[level][-blocks:])
+
+    def latest(self, at_us: int, usual_us: int, waited_us: int) -> LabelWindow | None:
+        """The newest rows, about 1,000 of them; None where they stopped coming before `at_us`.
+
+        A base window of them usually takes `usual_us`, and they come `waited_us` after their predictions.
+        """
+        known = (self.trailing(length) for length in SHOWN_LENGTHS)
+        window = next((one for one in known if one is not None), None)
+        if window is None:
+            return None
+        newest = window.blocks[-1]
+        longest_us = max(newest.end_us - newest.start_us, usual_us)
+        return window if at_us - newest.end_us <= waited_us + STOPPED_AFTER * longest_us else None
 
     def to_state(self) -> dict[str, Any]:
         """A tree of plain values and arrays."""

@@ -9,15 +9,13 @@ from typing import Final, Generic, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.reference.performance_part import ErrorVariation
+from monitor.reference.performance_part import BASE_LABELS, ErrorVariation
 from monitor.stats.digits import rounded
 from monitor.stats.testing.mean_test import ROWS, SUM
 from monitor.stats.variance.number_sums import NumberSums
 
 Floats = NDArray[np.float64]
 
-#: least labelled predictions of a base window
-BASE_LABELS: Final = 250
 #: least base windows of a length, side by side, for its largest rise to be known
 MIN_WINDOWS: Final = 3
 
