@@ -274,16 +274,3 @@ class Fleet:
         book = IncidentBook(1)
         book.restore(state.book)
         self.unsent.extend(book.give_up(state.context, reason))
-
-
-def finding_line(monitored: Monitored, finding: Finding, at_us: int) -> dict[str, Any]:
-    """The JSON line of an `info` finding."""
-    return {
-        "kind": "finding",
-        "model": monitored.key.model,
-        "version": monitored.key.version,
-        "at": rfc3339(at_us),
-        "reference": monitored.reference.hash,
-        "settings": monitored.settings_hash,
-        **finding.to_json(),
-    }
