@@ -65,6 +65,7 @@ def check_offline(settings: Settings, references: References, faults: Sequence[R
         yield from _rate_lines(settings, key, reference)
         yield from _promise_lines(settings, key, reference)
         yield from _relation_lines(key, reference)
+        yield from _outcome_lines(settings, reference, names[key.model])
     for model in settings.models:
         for place, note in setting_notes(model):
             yield Line(NOTE, f"{names[model.name]}.{place}", note)
@@ -116,6 +117,19 @@ def _promise_lines(settings: Settings, key: ModelKey, reference: Reference) -> I
     """What is promised of a model version at the reference's own traffic."""
     for sentence in statement(promise_by_settings(settings, key, reference)):
         yield Line(OK, f"promise {key.model} {key.version}".rstrip(), sentence)
+
+
+def _outcome_lines(settings: Settings, reference: Reference, place: str) -> Iterator[Line]:
+    """Outcomes of the settings that a reference cannot judge."""
+    key = reference.key
+    model = next(model for model in settings.models if model.name == key.model)
+    for name in sorted(model.outcomes.keys() - (reference.outcomes or {}).keys()):
+        yield Line(
+            NOTE,
+            f"{place}.outcomes.{name}",
+            f"the reference of {key.model} {key.version} has no outcome of that name: it is counted, not judged; build "
+            "the reference again with the label events that bring it",
+        )
 
 
 def _relation_lines(key: ModelKey, reference: Reference) -> Iterator[Line]:

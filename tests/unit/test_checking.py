@@ -104,3 +104,15 @@ def test_a_file_that_matches_and_is_not_a_reference_has_its_own_row(
     (tmp_path / "credit-1.json").unlink()
     assert main(["check", "--config", str(tmp_path / "driftd.yaml"), "--offline"]) == USAGE
     assert len(rows_of(capsys.readouterr().out, "BAD")) == 1
+
+
+def test_an_outcome_of_the_settings_that_the_reference_lacks_is_named_as_not_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_settings(tmp_path / "driftd.yaml", outcomes={"judge": {}})
+    save_reference(build(settings(), list(Credit(3_000))), tmp_path / "credit.json")
+    assert main(["check", "--config", "driftd.yaml", "--offline"]) == 0
+    (note,) = [row for row in rows_of(capsys.readouterr().out, "note") if "outcomes" in row]
+    assert note.startswith("models[0].outcomes.judge")
+    assert "credit 1 has no outcome of that name: it is counted, not judged" in note
