@@ -1,7 +1,8 @@
 """Values outside the reference's range, but near it: autocorrelated columns have such values without any change.
 
 The range comes from the reference's rows. If these are correlated, few of them are independent, and values leave the
-range in clusters. No such column goes farther outside than the range is wide; one that drifts goes farther in time.
+range in clusters. No such column goes farther outside than the range is wide, on the scale of its values or, if these
+are positive, of their logarithms; one that drifts goes farther in time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.reference.column import OUTSIDE_PARTS, Column
+from monitor.stats.bins.numeric_bins import values_within
 from monitor.stats.bins.reference_bins import OUTSIDE
 from monitor.stats.tallies.tally import FAR_COUNT, FAR_SUM, FAR_UNIT
 from monitor.stats.variance.quality_dispersion import HALF
@@ -80,8 +82,14 @@ class NearRange:
         if 2 * near < outside:
             return False  # most lie too far out to be summed
         mean = about.center + about.scale * int(sums[FAR_SUM]) / FAR_UNIT / max(near, 1)
-        wide = about.bins.high - about.bins.low
-        return bool(about.bins.low - below * wide <= mean <= about.bins.high + above * wide)
+        low, high = about.bins.low, about.bins.high
+        wide = high - low
+        if low - below * wide <= mean <= high + above * wide:
+            return True
+        if not 0 < low < high:
+            return False
+        least, most = values_within(low, high)  # positive values may have a long tail: widths of their logarithms
+        return bool(low * (least / most) ** below <= mean <= high * (most / least) ** above)
 
 
 def _widths(column: Column) -> list[tuple[int, int]]:
