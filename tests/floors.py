@@ -21,10 +21,10 @@ HOUSE: tuple[dict[str, str], ...] = (
             "season.fit testing.directions testing.ending testing.onset bins.unseen bins.reference_bins "
             "bins.hit_places bins.agreement bins.name_bins derived.vectors derived.scripts derived.texts "
             "derived.columns variance.quality_dispersion testing.direction_test testing.screening bins.numeric_bins "
-            "tallies.further tallies.tally performance.outcome_tally performance.label_tally performance.score_grid "
-            "performance.class_figures performance.label_sums performance.figures testing.mean_test "
-            "performance.judged_errors variance.number_sums tallies.block variance.live_watch additive "
-            "variance.series_variance testing.promise traffic testing.fact_share isotonic"
+            "bins.tails tallies.further tallies.tally performance.outcome_tally performance.label_tally "
+            "performance.score_grid performance.class_figures performance.label_sums performance.figures "
+            "testing.mean_test performance.judged_errors variance.number_sums tallies.block variance.live_watch "
+            "additive variance.series_variance testing.promise traffic testing.fact_share isotonic"
         ),
     },
     {  # decoding

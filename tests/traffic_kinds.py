@@ -54,6 +54,15 @@ def _autoregressive(coefficient: float, rng: np.random.Generator, rows: int, _re
     return traffic.autoregressive(rng, rows, coefficient)
 
 
+def _long_tailed(tail: Callable[[Values], Values], rng: np.random.Generator, rows: int, _reference: int) -> Values:
+    """Autoregressive of 0.99 on a scale on which its tails are long."""
+    return tail(traffic.autoregressive(rng, rows, 0.99))
+
+
+def _cubed(values: Values) -> Values:
+    return values**3
+
+
 def _runs(length: int, rng: np.random.Generator, rows: int, _reference: int) -> Values:
     return traffic.in_runs(rng, rows, length)
 
@@ -136,6 +145,7 @@ def _names(names: int, exponent: float) -> Kind:
 KINDS: Final = (
     _of("independent", *(independent,) * COLUMNS),
     *map(_ar, (0.3, 0.5, 0.7, 0.9, 0.99)),
+    _of("long-tailed", *(partial(_long_tailed, np.exp),) * 3, *(partial(_long_tailed, _cubed),) * 2),
     _of("mixed", *(partial(_autoregressive, 0.9),) * 2, *(independent,) * 3, _sticky, partial(_shares, (0.6, 0.4))),
     _of("bursts of 10", *(partial(_runs, 10),) * COLUMNS),
     _of("batches by client", *(_batches,) * COLUMNS),

@@ -1,8 +1,8 @@
 """Values outside the reference's range, but near it: autocorrelated columns have such values without any change.
 
 The range comes from the reference's rows. If these are correlated, few of them are independent, and values leave the
-range in clusters. No such column goes farther outside than the range is wide, on the scale of its values or, if these
-are positive, of their logarithms; one that drifts goes farther in time.
+range in clusters. No such column goes farther outside than the range is wide (on the scale of its tails,
+`stats/bins/tails.py`); one that drifts goes farther in time.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.reference.column import OUTSIDE_PARTS, Column
-from monitor.stats.bins.numeric_bins import values_within
 from monitor.stats.bins.reference_bins import OUTSIDE
+from monitor.stats.bins.tails import farthest
 from monitor.stats.tallies.tally import FAR_COUNT, FAR_SUM, FAR_UNIT
 from monitor.stats.variance.quality_dispersion import HALF
 
@@ -38,6 +38,7 @@ class NearRange:
         self._prepared = prepared
         self._wanders = [_widths(column) for column in prepared.columns]
         self._settled = [run.settled for run in runs]
+        self._ends: dict[tuple[int, int, int], tuple[float, float]] = {}
         self._equal = prepared.expected_runs.clump
         self._variance = np.array([run.variance.max(initial=1.0) for run in runs])
         #: (C,) number of consecutive events whose values are similar, if the column's variance does not settle
@@ -82,14 +83,15 @@ class NearRange:
         if 2 * near < outside:
             return False  # most lie too far out to be summed
         mean = about.center + about.scale * int(sums[FAR_SUM]) / FAR_UNIT / max(near, 1)
-        low, high = about.bins.low, about.bins.high
-        wide = high - low
-        if low - below * wide <= mean <= high + above * wide:
-            return True
-        if not 0 < low < high:
-            return False
-        least, most = values_within(low, high)  # positive values may have a long tail: widths of their logarithms
-        return bool(low * (least / most) ** below <= mean <= high * (most / least) ** above)
+        low, high = self._farthest(column, below, above)
+        return low <= mean <= high
+
+    def _farthest(self, column: int, below: int, above: int) -> tuple[float, float]:
+        key = (column, below, above)
+        if key not in self._ends:
+            bins = self._prepared.columns[column].bins
+            self._ends[key] = farthest(bins, self._prepared.bins[column], (below, above))
+        return self._ends[key]
 
 
 def _widths(column: Column) -> list[tuple[int, int]]:
