@@ -13,7 +13,7 @@ from monitor.judge.windows.all_values import moments
 from monitor.publish.status.drawing import drawing
 from monitor.publish.status.html import text
 from monitor.reference.reference import Reference
-from monitor.run.replay import human_line
+from monitor.run.human_lines import human_line
 from monitor.stats.bins.reference_bins import NUMERIC, QUALITY_COUNTS
 from monitor.stats.distances import DISTANCES, ORDERED_ONLY
 from monitor.stats.tallies.tally import BELOW, Tally
