@@ -306,7 +306,7 @@ class ModelJudge:
             return []
         self.latest = self.judge.evaluate(windows, alpha)
         self.budget.spend(alpha, self.judge.tests_made(self.latest))
-        found = list(self.judge.findings(self.latest, recent))
+        found = list(self.judge.findings(self.latest, recent, self.book.since))
         return self._attribution.explained(found, self.latest, self.book.findings())
 
     def _spend(self, tested: str, start_us: int, end_us: int, tests: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from monitor.judge.causes.catalog import sample_of
 from monitor.reference.notes.estimate import ESTIMATED
 from monitor.run.outcome_lines import outcome_lines
 from monitor.settings.detector import KINDS as DETECTORS
@@ -27,7 +28,7 @@ def _evidence(found: dict[str, Any]) -> str:
     if found["statistic"] in DETECTORS:  # it was fed all values since it began: its last pane is no sample
         return f"; the alarm came with the events up to {window['end']}"
     seen = "seen in" if p is None else "tested on"
-    words = f"; {seen} {many(window['events'], 'event')} from {window['start']} to {window['end']}"
+    words = f"; {seen} {many(window['events'], sample_of(found['cause']))} from {window['start']} to {window['end']}"
     return words if p is None else f"{words}; by chance {probability(p)}"
 
 

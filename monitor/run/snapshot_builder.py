@@ -14,7 +14,7 @@ from monitor.count.admission.versions import Admission
 from monitor.count.clocks.event_clock import NO_CLOCK
 from monitor.decode.platform import MAY_PAIR
 from monitor.events import ModelKey, Partition
-from monitor.findings import Figures
+from monitor.findings import Figures, FindingKey
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.estimated import Estimated
 from monitor.judge.fleet import Fleet
@@ -27,7 +27,7 @@ from monitor.pipeline import Pipeline
 from monitor.publish.snapshot import ColumnView, EndedView, FindingView, IncidentView, ModelView, NoticeView, Snapshot
 from monitor.publish.status.incident_cards import ENDED
 from monitor.reference.blank import WARMUP
-from monitor.run.column_views import column_views, other_figures, with_totals
+from monitor.run.column_views import column_views, newest_figures, other_figures, with_totals
 from monitor.run.lost_events import LostEvents
 from monitor.run.outcome_lines import outcome_views
 from monitor.run.outputs import KafkaOutputs
@@ -56,6 +56,7 @@ class _Evaluated:
     evaluation: Evaluation | None
     columns: tuple[ColumnView, ...]
     figures: tuple[tuple[str, Figures], ...]
+    newest: Mapping[FindingKey, Figures]
     estimated: Estimated | None = None
 
 
@@ -160,7 +161,7 @@ class SnapshotBuilder:
             labels_held_by=_held_by(pipeline),
             unjudged=Counter({key: count for key, count in unjudged.items() if key not in retired}),
             incidents=tuple(view for judge in judges.values() if is_judged(judge) for view in _incident_views(judge)),
-            findings=tuple(_finding_views(judges.values())),
+            findings=tuple(view for judge in judges.values() for view in self._finding_views(judge)),
             ended=_ended(self._fleet.judges.values()),
             notices=tuple(
                 NoticeView(one.monitored.key, one.finding.key, one.at_us, one.finding.detail)
@@ -239,8 +240,31 @@ class SnapshotBuilder:
             figures = {} if judge.latest is None else judge.judge.figures(judge.latest)
             columns, others = column_views(judge, figures), other_figures(judge, figures)
             estimated = None if judge.latest is None else judge.estimator.of_windows(judge.latest.windows)[-1]
-            known = self._evaluated[key] = _Evaluated(judge.latest, columns, others, estimated)
+            newest = newest_figures(judge)
+            known = self._evaluated[key] = _Evaluated(judge.latest, columns, others, newest, estimated)
         return known
+
+    def _finding_views(self, judge: ModelJudge) -> Iterator[FindingView]:
+        """The open findings; made behind the views of the models."""
+        known = self._evaluated.get(judge.monitored.key)
+        for book in (judge.book.open, judge.book.lasting):
+            for rank, found in enumerate(likely_order(worst_first(book)), start=1):
+                yield FindingView(
+                    judge.monitored.key,
+                    found.key,
+                    found.severity,
+                    found.since_us,
+                    found.headline,
+                    found.full_detail,
+                    lasting=book is judge.book.lasting,
+                    records=tuple(sorted(found.records.items())),
+                    silenced=found.silenced,
+                    rank=rank,
+                    window=found.window,
+                    p=found.p,
+                    exceedance=found.exceedance,
+                    newest=None if known is None or found.key.figure else known.newest.get(found.key),
+                )
 
 
 def is_judged(judge: ModelJudge) -> bool:
@@ -261,24 +285,6 @@ def _counts(total: Tally | None) -> NDArray[np.int64] | None:
 
 def _since(now: NDArray[np.int64] | None, before: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
     return now if now is None or before is None else now - before
-
-
-def _finding_views(judges: Iterable[ModelJudge]) -> Iterator[FindingView]:
-    for judge in judges:
-        for book in (judge.book.open, judge.book.lasting):
-            for rank, found in enumerate(likely_order(worst_first(book)), start=1):
-                yield FindingView(
-                    judge.monitored.key,
-                    found.key,
-                    found.severity,
-                    found.since_us,
-                    found.headline,
-                    found.full_detail,
-                    lasting=book is judge.book.lasting,
-                    records=tuple(sorted(found.records.items())),
-                    silenced=found.silenced,
-                    rank=rank,
-                )
 
 
 def _ended(judges: Iterable[ModelJudge]) -> tuple[EndedView, ...]:

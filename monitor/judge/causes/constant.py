@@ -238,6 +238,7 @@ class Constant(Cause[Measured]):
             FindingKey(self.prepared.subjects[column], CONSTANT),
             self._severity(evaluation, window, column),
             self._chance(evaluation, window, column)[0],
+            evaluation.windows.start_us(window),
             partial(evaluation.windows.start_us, window),
             partial(self._finding, evaluation, window, column),
         )

@@ -148,6 +148,7 @@ class Distribution(Cause[Measured]):
                 self._key(column),
                 self._severity(evaluation.windows, measured, window, column, recent),
                 float(exceedance[window, column]),
+                evaluation.windows.start_us(window),
                 partial(self._words.began_us, evaluation.windows, window, column),
                 partial(self._finding, evaluation, window, column, recent),
             )

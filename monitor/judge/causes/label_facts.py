@@ -44,9 +44,16 @@ class LabelFacts(SequentialCause):
     """How late labels come, and how many. Nothing is said where the reference has none."""
 
     names = (
-        CauseName(DELAY, in_alert="come later", on_page="label delay", share="value", of_model="labels"),
         CauseName(
-            COVERAGE, in_alert="without a label", on_page="label coverage", share="value", of_model="predictions"
+            DELAY, in_alert="come later", on_page="label delay", share="value", of_model="labels", sample="label"
+        ),
+        CauseName(
+            COVERAGE,
+            in_alert="without a label",
+            on_page="label coverage",
+            share="value",
+            of_model="predictions",
+            sample="prediction",
         ),
     )
     state_name = "label_facts"

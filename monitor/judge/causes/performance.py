@@ -38,7 +38,7 @@ from monitor.stats.variance.long_run import LEAST_ROWS
 
 #: names of the findings by figure; all others are of `performance`
 _CAUSES: Final = {CALIBRATION_ERROR: "calibration", BIAS: "calibration", COST: "cost"}
-COST_NAME: Final = CauseName("cost", in_alert="cost more", on_page="cost")
+COST_NAME: Final = CauseName("cost", in_alert="cost more", on_page="cost", sample="label")
 #: what a test may spend where no page budget was given
 NO_BUDGET: Final = 1e-7
 
@@ -51,7 +51,7 @@ class Performance(SequentialCause):
 
     names = (
         PERFORMANCE_NAME,
-        CauseName("calibration", in_alert="are called with wrong probabilities", on_page="calibration"),
+        CauseName("calibration", in_alert="are called with wrong probabilities", on_page="calibration", sample="label"),
         COST_NAME,
     )
     state_name = "performance"

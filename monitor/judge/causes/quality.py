@@ -135,6 +135,7 @@ class Quality(Cause[QualityTails]):
                 FindingKey(self.prepared.subjects[column], QUALITY_COUNTS[slot]),
                 severity,
                 float(measured.exceedance[at]),
+                evaluation.windows.start_us(window),
                 partial(self._began, evaluation.windows, at),
                 partial(self._finding, evaluation, at, severity, reason),
             )

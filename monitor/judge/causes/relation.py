@@ -100,6 +100,7 @@ class Relation(Cause[Measured]):
                     FindingKey(self._subjects[group.key], RELATION.name),
                     self._severity(measured, window, group),
                     float(measured.related.over[window, group.key]),
+                    evaluation.windows.start_us(window),
                     partial(evaluation.windows.start_us, window),
                     partial(self._finding, evaluation, window, group),
                 )

@@ -8,7 +8,7 @@ from typing import Final
 
 from monitor.findings import PAGE, SEVERITY_RANK, Figures
 from monitor.judge.causes.catalog import NAMES as CAUSES
-from monitor.judge.causes.catalog import cause_named
+from monitor.judge.causes.catalog import cause_named, sample_of
 from monitor.judge.causes.cause import Cause
 from monitor.publish import links
 from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
@@ -61,11 +61,10 @@ def _incident(
     for at, view in enumerate(views):
         if at == SHOWN and len(views) > SHOWN + 1:
             yield f"</ol><details><summary>{many(len(views) - SHOWN, 'more finding')}</summary><ol start={SHOWN + 1}>"
-        column, figures = _measured(model, view)
         yield f"<li><p><b>{name(view.finding.subject)}</b> {text(_cause(view.finding.cause))}"
         yield f" <small>{_tags(view)}, {since(view.since_us, now_us)}</small></p>"
         yield f"<p>{text(view.headline)}</p>" if at or not incident.summary.startswith(view.headline) else ""
-        yield f"<p>{text(view.detail)}</p><p class=soft>{_figures_text(column, figures)}</p>"
+        yield f"<p>{text(view.detail)}</p><p class=soft>{_evidence(model, view)}</p>"
     yield "</ol></details>" if len(views) > SHOWN + 1 else "</ol>"
     if lines := "\n".join(text(line, 1_000) for line in _commands(incident, views)):
         yield f"<details><summary>Commands</summary><pre>{lines}</pre>"
@@ -126,28 +125,20 @@ def web_link(address: str, words: str) -> str:
     return f'<a href="{text(address, 2_000)}" rel="noreferrer noopener">{words}</a>'
 
 
-def _measured(model: ModelView | None, view: FindingView) -> tuple[ColumnView | None, Figures | None]:
-    """The finding's column, None if its subject is not one, and its newest figures, if the snapshot has them.
-
-    Figures are by subject and cause: a finding of one of several figures has its own in its detail.
-    """
-    if model is None or view.finding.figure:
-        return None, None
-    subject, cause = view.finding.subject, view.finding.cause
-    column = next((column for column in model.columns if column.name == subject), None)
-    other_figures = (figures for name, figures in model.figures if name == subject)
-    known = other_figures if column is None else iter(column.figures)
-    wanted = cause, view.finding.segment
-    return column, next((figures for figures in known if (figures.cause, figures.segment) == wanted), None)
-
-
-def _figures_text(column: ColumnView | None, figures: Figures | None) -> str:
-    """The size of the change in the newest evaluation, and its probability by chance."""
-    if figures is None:
-        return "Figures: in the alert, not on this page."
-    effect = f"{_size(column, figures)} in a window of {many(figures.samples, 'event')}"
-    evidence = f"{number(figures.exceedance)} times the threshold, {probability(figures.p)}"
-    return f"Latest evaluation: {effect}; {evidence}."
+def _evidence(model: ModelView | None, view: FindingView) -> str:
+    """The window that the finding's figures are of, how sure they are, and what the newest base window alone shows."""
+    window, newest = view.window, view.newest
+    if window is None or not window.events:  # of a state of before, or of no events
+        return ""
+    chance = "" if view.p is None else f", {text(probability(view.p))}"
+    of = many(window.events, sample_of(view.finding.cause))
+    words = f"In {of} up to {moment(window.end_us)}: {number(view.exceedance)} times the threshold{chance}."
+    if newest is None or newest.samples >= window.events:
+        return words
+    columns = () if model is None else model.columns
+    column = next((column for column in columns if column.name == view.finding.subject), None)
+    size = text(_size(column, newest)) + (", below the threshold" if newest.exceedance < 1 else "")
+    return f"{words} The newest {many(newest.samples, 'event')} alone: {size}."
 
 
 def _size(column: ColumnView | None, figures: Figures) -> str:
