@@ -95,7 +95,8 @@ class Finding:
     `explanation` is of a finding of the score, None where nothing can be said. `score_shift` is by how much the column
     alone moves the mean score, in its standard deviations; None where it is not known, or could be chance.
     `ticket_reason` is why the newest window alone could not page. `parent` is the vector or text that the subject, a
-    derived column, was computed from; "" for others.
+    derived column, was computed from; "" for others. `renamed_from` is the column that is gone whose values the
+    subject, a new column, has; "" for others.
     """
 
     key: FindingKey
@@ -122,6 +123,7 @@ class Finding:
     score_shift: float | None = None
     ticket_reason: str = ""
     parent: str = ""
+    renamed_from: str = ""
 
     @property
     def full_detail(self) -> str:
@@ -160,6 +162,8 @@ class Finding:
             out["level"] = self.level
         if self.silenced:
             out["silenced"] = True
+        if self.renamed_from:
+            out["renamed_from"] = self.renamed_from
         if self.explanation is not None:
             out["explained_by"] = [part._asdict() for part in self.explanation.parts]
         if self.score_shift is not None:

@@ -292,7 +292,7 @@ class ModelJudge:
             return []
         newest = self.judge.evaluate(recent, alpha)
         self.budget.spend(alpha, self.judge.tests_made(newest))
-        return list(self.judge.recent_findings(newest))
+        return list(filter(self.book.is_graver, self.judge.recent_findings(newest)))
 
     def _evaluate_base(
         self, windows: Windows, recent: Windows | None, share: float, observer: Observer | None

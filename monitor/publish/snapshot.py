@@ -143,6 +143,7 @@ class FindingView:
     `records` are the first and last offset by partition of the `window` that its figures are of. `rank` is its place
     among the findings of its incident, from 1: the likely first cause, then the worst. `p` and `exceedance` are as in
     the finding; `newest` are the figures of the newest base window, None where it shows nothing or was not measured.
+    `renamed_to` is the finding about the new column, of a column that is gone whose values that one has.
     """
 
     key: ModelKey
@@ -158,6 +159,7 @@ class FindingView:
     window: Span | None = None
     p: float | None = None
     exceedance: float = 0.0
+    renamed_to: FindingKey | None = None
     newest: Figures | None = None
 
 

@@ -16,9 +16,10 @@ from monitor.decode.platform import MAY_PAIR
 from monitor.events import ModelKey, Partition
 from monitor.findings import Figures, FindingKey
 from monitor.judge.causes.cause import Evaluation
+from monitor.judge.causes.quality import ABSENCE
 from monitor.judge.estimated import Estimated
 from monitor.judge.fleet import Fleet
-from monitor.judge.incidents.first_cause import in_words, lead, likely_order
+from monitor.judge.incidents.first_cause import in_words, lead, likely_order, renames
 from monitor.judge.incidents.incident import worst_first
 from monitor.judge.model import ModelJudge
 from monitor.kafka.stalls import Stall
@@ -246,15 +247,17 @@ class SnapshotBuilder:
 
     def _finding_views(self, judge: ModelJudge) -> Iterator[FindingView]:
         """The open findings; made behind the views of the models."""
-        known = self._evaluated.get(judge.monitored.key)
+        evaluated = self._evaluated.get(judge.monitored.key)
         for book in (judge.book.open, judge.book.lasting):
+            renamed = renames(known.finding for known in book.values())
             for rank, found in enumerate(likely_order(worst_first(book)), start=1):
+                new = renamed.get(found.key.subject) if found.key.cause == ABSENCE.name else None
                 yield FindingView(
                     judge.monitored.key,
                     found.key,
                     found.severity,
                     found.since_us,
-                    found.headline,
+                    found.headline if new is None else new.headline,
                     found.full_detail,
                     lasting=book is judge.book.lasting,
                     records=tuple(sorted(found.records.items())),
@@ -263,7 +266,8 @@ class SnapshotBuilder:
                     window=found.window,
                     p=found.p,
                     exceedance=found.exceedance,
-                    newest=None if known is None or found.key.figure else known.newest.get(found.key),
+                    renamed_to=None if new is None else new.key,
+                    newest=None if evaluated is None or found.key.figure else evaluated.newest.get(found.key),
                 )
 
 

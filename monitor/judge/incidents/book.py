@@ -169,6 +169,11 @@ class IncidentBook:
         """Since when a finding of this key is open, on its own or in the lasting ticket; None if none is."""
         return min((book[key].since_us for book in (self.open, self.lasting) if key in book), default=None)
 
+    def is_graver(self, finding: Finding) -> bool:
+        """Whether it says more than the finding of its key that is open, if one is: newest panes are few events."""
+        known = self.open.get(finding.key) or self.lasting.get(finding.key)
+        return known is None or SEVERITY_RANK[finding.severity] > SEVERITY_RANK[known.finding.severity]
+
     def findings(self) -> list[Finding]:
         """All that are open, those of the lasting ticket too."""
         return [known.finding for book in (self.open, self.lasting) for known in book.values()]

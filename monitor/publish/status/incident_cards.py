@@ -48,7 +48,8 @@ def _incident(
 ) -> Iterator[str]:
     model = None if place is None else place[1]
     views = [view for view in snapshot.findings if view.key == incident.key and view.lasting == incident.lasting]
-    views.sort(key=lambda view: view.rank)
+    renamed = {view.renamed_to for view in views}
+    views = sorted((view for view in views if view.finding not in renamed), key=lambda view: view.rank)
     words = f"lasting {incident.severity}" if incident.lasting else ""
     yield f'<section class="card {text(incident.severity)}"><h3>{badge(incident.severity, words)} '
     yield f"{name(str(incident.key))}{': ' + text(incident.summary) if incident.summary else ''}</h3>"

@@ -100,6 +100,18 @@ def test_one_fault_of_a_vector_is_said_once_with_its_columns() -> None:
     assert in_words(derived[:1]) == "emb.norm moved"
 
 
+def test_a_renamed_column_is_one_fault() -> None:
+    gone, new = finding("PAY_2", cause="absent"), finding("pay_2", TICKET, cause="schema", exceedance=2.0)
+    new = replace(new, headline="PAY_2 went, pay_2 came", renamed_from="PAY_2")
+    assert in_words((gone, new)) == "PAY_2 went, pay_2 came"
+    assert lead((gone, new)) == ""
+    assert in_words((gone, new, finding("AGE", TICKET))) == "PAY_2 went, pay_2 came (and 1 other finding)"
+    assert lead((gone, new, finding("AGE", TICKET))) == "likely first cause: PAY_2"
+    # where the absence is no finding, as it is muted, the new column stands for itself
+    assert in_words((new,)) == "PAY_2 went, pay_2 came"
+    assert in_words((finding("AGE"), new)) == "AGE moved (and 1 other finding)"
+
+
 def stop() -> Finding:
     none = replace(finding("credit", TICKET, cause="traffic"), headline="no events since 10:00")
     return replace(none, window=none.window._replace(events=0))

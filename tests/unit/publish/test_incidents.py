@@ -60,6 +60,17 @@ def test_a_finding_says_what_the_newest_base_window_alone_shows_of_it() -> None:
     assert "alone" not in shown(newest=replace(gone.newest, samples=5_200))  # it is the window itself
 
 
+def test_a_renamed_column_stands_once() -> None:
+    watched, new = model("m", ()), FindingKey("pay_2", "schema")
+    headline = "PAY_2 went, pay_2 came, with the same values"
+    gone = FindingView(watched.key, FindingKey("PAY_2", "absent"), "page", NOW_US, headline, "d", renamed_to=new)
+    came = FindingView(watched.key, new, "ticket", NOW_US, headline, "new words", rank=2)
+    incidents = (IncidentView(watched.key, "page", summary=headline),)
+    words = read(Snapshot(restored=True, models=(watched,), incidents=incidents, findings=(gone, came))).words
+    assert words.count(headline) == 1
+    assert "new words" not in words
+
+
 def test_the_window_of_a_finding_is_counted_in_what_its_cause_judges() -> None:
     watched, window = model("m", ()), Span(NOW_US - MINUTE_US, NOW_US, 300)
     for cause, unit in (("performance", "labels"), ("label_coverage", "predictions"), ("traffic", "events")):
