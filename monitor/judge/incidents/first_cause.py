@@ -43,7 +43,7 @@ def likely_first(findings: Sequence[Finding]) -> Finding | None:
     if explained is not None:
         named = [part.subject for part in explained.parts]
         by_name = (one for subject in named for one in inputs if one.key.subject == subject)
-        related = (one for one in inputs if one.key.cause == _RELATION)
+        related = (one for one in inputs if one.key.cause == _RELATION and not is_of_outputs(one))
         return next(by_name, None) or next(related, None)
     return _largest(inputs) or next(iter(outputs or findings), None)
 
@@ -55,6 +55,13 @@ def is_stop(finding: Finding) -> bool:
 
 def _is_output(finding: Finding) -> bool:
     return finding.key.cause in (*_OUTPUTS, *_RESULTS) or finding.key.subject in _OWN_COLUMNS
+
+
+def is_of_outputs(relation: Finding) -> bool:
+    """Whether the finding of a pair of columns is about the model's own: what changed the score changes that too."""
+    return any(
+        relation.key.subject.startswith(f"{own}~") or relation.key.subject.endswith(f"~{own}") for own in _OWN_COLUMNS
+    )
 
 
 def has_other_values(finding: Finding) -> bool:

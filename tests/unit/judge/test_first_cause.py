@@ -75,6 +75,13 @@ def test_a_lost_relation_is_the_likely_cause_of_what_no_column_explains() -> Non
     assert likely_cause(findings) == "BILL~LIMIT"
 
 
+def test_a_relation_of_the_score_itself_is_no_cause_of_its_change() -> None:
+    findings = (replace(score(), explanation=NOTHING), finding("BILL~score", TICKET, cause="relation"))
+    assert likely_cause(findings) == ""
+    feature = (replace(score(), explanation=NOTHING), finding("BILL~feature.score", TICKET, cause="relation"))
+    assert likely_cause(feature) == "BILL~feature.score"
+
+
 @pytest.mark.parametrize(("larger", "expected"), [(2.3, "BILL"), (2.6, "AGE")])
 def test_of_two_about_equal_columns_the_earlier_one_is_named(larger: float, expected: str) -> None:
     findings = (finding("AGE", exceedance=larger, since=20), finding("BILL", exceedance=2.0, since=10))
@@ -130,8 +137,8 @@ def test_a_plain_incident_needs_no_lead() -> None:
     assert lead((finding(), finding(cause="outside"))) == "", "both are of one column"
 
 
-def test_derived_columns_keep_their_parent_in_a_checkpoint() -> None:
-    derived = replace(finding("emb.norm"), parent="emb")
+def test_what_a_finding_belongs_to_is_kept_in_a_checkpoint() -> None:
+    derived = replace(finding("emb.norm"), parent="emb", renamed_from="norm", part_of=("a", "b"))
     assert finding_of(decode(encode(finding_tree(derived)))) == derived
 
 

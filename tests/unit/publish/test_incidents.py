@@ -10,7 +10,7 @@ from typing import Final
 from monitor.cli.parser import parser
 from monitor.clock import SECOND_US
 from monitor.events import ModelKey, Partition
-from monitor.findings import FindingKey, Span
+from monitor.findings import Figures, FindingKey, Span
 from monitor.publish import rows
 from monitor.publish.snapshot import EndedView, FindingView, IncidentView, Snapshot
 from monitor.publish.status.html import ago, moment
@@ -49,15 +49,14 @@ def test_a_finding_says_what_the_newest_base_window_alone_shows_of_it() -> None:
     (gone,) = [view for view in busy_snapshot().findings if view.finding.cause == "absent"]
     assert gone.newest is not None
 
-    def shown(**fields: object) -> str:
-        others = [view for view in busy_snapshot().findings if view is not gone and view.finding != gone.finding]
-        return read(replace(busy_snapshot(), findings=(replace(gone, **fields), *others))).words
+    def shown(newest: Figures | None) -> str:
+        return read(replace(busy_snapshot(), findings=(replace(gone, newest=newest),))).words
 
-    assert "The newest 260 events alone: 100 %." in shown()
+    assert "The newest 260 events alone: 100 %." in shown(gone.newest)
     ebbing = replace(gone.newest, value=0.004, exceedance=0.3)
-    assert "The newest 260 events alone: 0.4 %, below the threshold." in shown(newest=ebbing)
-    assert "alone" not in shown(newest=None)
-    assert "alone" not in shown(newest=replace(gone.newest, samples=5_200))  # it is the window itself
+    assert "The newest 260 events alone: 0.4 %, below the threshold." in shown(ebbing)
+    assert "alone" not in shown(None)
+    assert "alone" not in shown(replace(gone.newest, samples=5_200))  # it is the window itself
 
 
 def test_a_renamed_column_stands_once() -> None:
