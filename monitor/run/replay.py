@@ -131,7 +131,8 @@ def _columns_without_values(fleet: Fleet, pipeline: Pipeline) -> Iterator[str]:
         columns = [column.name for column in judge.prepared.columns if column.role != FEATURE]
         if columns and total is not None and total.predictions == 0:
             whose = f"{key.model} {key.version}: {' and '.join(columns)} not judged"
-            missing = f"is a column for {columns[0]} missing (--map COLUMN={columns[0]})?"
+            name = columns[0]
+            missing = f"is a column for {name} missing (--map COLUMN={name}, or {name}='COLUMN' from Python)?"
             yield f"{whose}: none of {many(total.events, 'event')} is a prediction; {missing}"
 
 
