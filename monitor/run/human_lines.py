@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from monitor.judge.causes.catalog import sample_of
+from monitor.judge.causes.catalog import next_step_of, sample_of
 from monitor.reference.notes.estimate import ESTIMATED
 from monitor.run.outcome_lines import outcome_lines
 from monitor.settings.detector import KINDS as DETECTORS
@@ -16,6 +16,8 @@ _OTHER_REASONS: Final = {
     "versions": "more versions than limits.versions",
     "tombstone": "the record has no value",
 }
+#: transitions that tell somebody of an incident
+_TOLD: Final = frozenset({"opened", "escalated"})
 #: texts of the summary for a model version's open incidents
 _OPEN_AT_END: Final = (("open", "one incident"), ("lasting", "a lasting ticket"))
 
@@ -32,6 +34,18 @@ def _evidence(found: dict[str, Any]) -> str:
     return words if p is None else f"{words}; by chance {probability(p)}"
 
 
+def _next_step(transition: dict[str, Any]) -> Iterator[str]:
+    """What a person does first, once when somebody is told of the incident."""
+    found = transition["findings"]
+    if transition["transition"] not in _TOLD or not found:
+        return
+    first = next((one for one in found if one["subject"] == transition.get("likely_cause")), found[0])
+    if step := next_step_of(first["cause"]):
+        yield f"{'':24}next, about {first['subject']}: {step}"
+    if runbook := transition.get("links", {}).get("runbook"):
+        yield f"{'':24}runbook: {runbook}"
+
+
 def _subject(found: dict[str, Any]) -> str:
     """`AGE`, or of a segment `AGE in SEX=2`."""
     return f"{found['subject']} in {found['segment']}" if found.get("segment") else str(found["subject"])
@@ -45,7 +59,7 @@ def human_line(thing: dict[str, Any]) -> str | None:
             what = " ".join([found["cause"], *([found["figure"]] if "figure" in found else [])])
             lines.append(f"{'':24}{_subject(found)}: {what} ({found['severity']}): {found['detail']}")
             lines.append(f"{'':24}  since {found['since']}{_evidence(found)}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *_next_step(thing)])
     if thing["kind"] == "warmup":
         return f"{thing['at']}  {'reference':<12} {'info':<7} {thing['text']}"
     if thing["kind"] == "finding":
@@ -91,6 +105,7 @@ def _human_summary(thing: dict[str, Any]) -> str:
                 else f"by chance alone {expected(model['expected_false_pages'])} pages were to be expected"
             )
         )
+        lines += [f"  at the end: {words}" for words in model.get("at_the_end", ())]
         lines += _performance_lines(model)
         lines += outcome_lines(model.get("outcomes", {}))
         if model.get("excluded"):

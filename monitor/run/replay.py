@@ -17,6 +17,8 @@ from monitor.events import ACCEPTED, IGNORED, KINDS, LABEL, ModelKey
 from monitor.findings import SEVERITY_RANK, Transition
 from monitor.judge.estimated import Estimated
 from monitor.judge.fleet import Fleet
+from monitor.judge.incidents.first_cause import in_words
+from monitor.judge.incidents.incident import worst_first
 from monitor.judge.model import ModelJudge
 from monitor.judge.warmup import Warmup
 from monitor.judge.windows.all_values import distances
@@ -208,6 +210,7 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "expected_false_pages": round(judge.budget.expected, 6),
         "open": judge.book.incident is not None,
         "lasting": judge.book.lasting_incident is not None,
+        "at_the_end": [in_words(worst_first(book)) for book in (judge.book.open, judge.book.lasting) if book],
         "unjudged": pipeline.exchange.unjudged[key],
         "excluded": judge.excluded,
         "outcomes": outcomes_json(labels.outcomes, judge.policy.category),

@@ -83,6 +83,11 @@ def sample_of(name: str) -> str:
     return NAMES[name].sample if name in NAMES else CauseName(name).sample
 
 
+def next_step_of(name: str) -> str:
+    """What a person does first about a finding with this cause, without a full stop; "" for an unknown cause."""
+    return NAMES[name].next_step if name in NAMES else ""
+
+
 def with_share(figure: str) -> tuple[str, ...]:
     """The names of the causes whose "value" or "effect" (`figure`) is a share of events."""
     return tuple(name for name, named in NAMES.items() if named.share == figure)

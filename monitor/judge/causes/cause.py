@@ -51,7 +51,7 @@ class CauseName(NamedTuple):
     `in_alert` and `on_page` follow the column's name in an alert and on the status page ("" is the name itself).
     `share` names the figure of a finding that is a share of events: "value", "effect", or "" for none.
     `of_model` names what changed in an alert about the model itself ("" is its predictions). `sample` names what the
-    `events` of its windows are.
+    `events` of its windows are. `next_step` is what a person does first, as a sentence without its full stop.
     """
 
     name: str
@@ -60,6 +60,7 @@ class CauseName(NamedTuple):
     share: str = ""
     of_model: str = ""
     sample: str = "event"
+    next_step: str = ""
 
 
 class TicketReason(NamedTuple):

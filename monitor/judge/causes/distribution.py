@@ -69,8 +69,18 @@ class Distribution(Cause[Measured]):
     """The shape of a column's values."""
 
     names = tuple(
-        CauseName(name, in_alert="distribution changed", on_page="distribution changed", share="effect")
-        for name in (DISTRIBUTION, "score", "prediction")
+        CauseName(
+            name,
+            in_alert="distribution changed",
+            on_page="distribution changed",
+            share="effect",
+            next_step=next_step,
+        )
+        for name, next_step in (
+            (DISTRIBUTION, "ask what changed at that time where it is produced, or among the clients"),
+            ("score", "look at the columns that moved with it, then at what was deployed at that time"),
+            ("prediction", "look at the score and the threshold of the model, then at what was deployed at that time"),
+        )
     )
     state_name = "watch"
 

@@ -176,7 +176,16 @@ class OneOutcome:
 class Outcomes(SequentialCause):
     """The named outcomes of one model version that its reference has."""
 
-    names = (CauseName(OUTCOME, in_alert="is not what it was", on_page="outcome", sample="outcome"), COST_NAME)
+    names = (
+        CauseName(
+            OUTCOME,
+            in_alert="is not what it was",
+            on_page="outcome",
+            sample="outcome",
+            next_step="see whether whoever gives it works otherwise now, else what the model does otherwise",
+        ),
+        COST_NAME,
+    )
     state_name = "outcome"
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:

@@ -30,7 +30,12 @@ from monitor.text import number
 
 Ints = NDArray[np.int64]
 
-RELATION: Final = CauseName("relation", in_alert="no longer go together", on_page="relation")
+RELATION: Final = CauseName(
+    "relation",
+    in_alert="no longer go together",
+    on_page="relation",
+    next_step="look at the join or lookup that brings the two columns together",
+)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,14 @@ class _Sample(NamedTuple):
 class Schema(SequentialCause):
     """New and renamed columns. The subject is the new column."""
 
-    names = (CauseName(SCHEMA, in_alert="is new", on_page="new column"),)
+    names = (
+        CauseName(
+            SCHEMA,
+            in_alert="is new",
+            on_page="new column",
+            next_step="undo a rename; for a column that is to stay build a new reference",
+        ),
+    )
     state_name = "schema"
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from monitor.findings import PAGE, SEVERITY_RANK, Figures
 from monitor.judge.causes.catalog import NAMES as CAUSES
-from monitor.judge.causes.catalog import cause_named, sample_of
+from monitor.judge.causes.catalog import cause_named, next_step_of, sample_of
 from monitor.judge.causes.cause import Cause
 from monitor.publish import links
 from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
@@ -57,6 +57,8 @@ def _incident(
     yield f"<p>{since(incident.since_us, now_us)}{_more(snapshot, incident, model)}{where}</p>"
     if incident.lead:
         yield f"<p>{text(incident.lead[:1].upper() + incident.lead[1:])}.</p>"
+    if views and (step := next_step_of(views[0].finding.cause)):
+        yield f"<p>Next, about {name(views[0].finding.subject)}: {text(step)}.</p>"
     yield from (f"<p>{sentence}</p>" for sentence in _in_other_versions(snapshot, incident, views))
     yield f"<p class=soft>{LASTING}</p><ol>" if incident.lasting else "<ol>"
     for at, view in enumerate(views):
