@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from monitor.judge.causes.constant import Constant
 from monitor.judge.causes.label_facts import LabelFacts
 from monitor.judge.causes.outcome import Outcomes
 from monitor.judge.causes.performance import Performance
+from monitor.judge.comparison.exchanged import exchanged
 from monitor.judge.incidents.book import Now
 from monitor.judge.incidents.incident import NOTHING, Floats, OpenFinding
 from monitor.judge.policy import Policy
@@ -82,9 +83,16 @@ class Judge:
         candidates = (found for cause in self.causes for found in cause.candidates(evaluation, recent))
         found = list(_one_a_key(candidates, since))
         remarks = self._remarks(evaluation) if found else {}
+        pairs = self._exchanged(evaluation.windows, recent) if len({one.key.subject for one in found}) > 1 else {}
         for finding in found:
             said = remarks.get(finding.key.subject)
-            yield replace(finding, detail=f"{finding.detail}; {said}") if said else finding
+            one = replace(finding, detail=f"{finding.detail}; {said}") if said else finding
+            yield _with_exchanged(one, pairs[finding.key.subject]) if finding.key.subject in pairs else one
+
+    def _exchanged(self, windows: Windows, recent: Windows | None) -> Mapping[str, str]:
+        """Columns that look exchanged in the newest panes, or in the newest base window, which has more events."""
+        newest = {} if recent is None else exchanged(self._prepared, recent, 0)
+        return newest or exchanged(self._prepared, windows, 0)
 
     def _remarks(self, evaluation: Evaluation) -> dict[str, str]:
         """{subject: what other causes have to say of it}."""
@@ -213,6 +221,13 @@ class Judge:
         for cause in self._with_state:
             if cause.state_name in state:
                 cause.restore(state[cause.state_name])
+
+
+def _with_exchanged(finding: Finding, other: str) -> Finding:
+    """A finding of a column that has the values of another one, whose values this one had."""
+    words = f"{finding.key.subject} and {other} look exchanged"
+    because = f"{words}: each has the mean and the spread that the other one had"
+    return replace(finding, headline=f"{words}: {finding.headline}", detail=f"{finding.detail}; {because}")
 
 
 def longest_learned(reference: Reference) -> Level | None:
