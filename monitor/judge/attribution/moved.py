@@ -166,7 +166,8 @@ class Attribution:
         window = _Window(evaluation.of(self._residual).split, at)
         column = self._prepared.column_of.get(finding.key.subject)
         if column in self._features and column is not None:
-            known = window.is_proven(column) and (window.is_explained or not has_other_values(finding))
+            about = moved.get(column, finding)  # what is unknown of a column is so for all its findings
+            known = window.is_proven(column) and (window.is_explained or not has_other_values(about))
             return replace(finding, score_shift=_rounded(window.part(column)) if known else None)
         if finding.key not in {self._residual.key, self._residual.key._replace(figure="")}:
             return finding
