@@ -20,9 +20,9 @@ HOUSE: tuple[dict[str, str], ...] = (
             "detectors.error_detectors detectors.value_detectors variance.equal_runs variance.long_run season.terms "
             "season.fit testing.directions testing.ending testing.onset bins.unseen bins.reference_bins "
             "bins.hit_places bins.agreement bins.name_bins derived.vectors derived.scripts derived.texts "
-            "derived.columns variance.quality_dispersion testing.direction_test testing.screening bins.numeric_bins "
+            "derived.columns variance.quality_dispersion testing.directional testing.screening bins.numeric_bins "
             "tallies.further tallies.tally performance.outcome_tally performance.label_tally performance.score_grid "
-            "performance.class_figures performance.label_sums performance.figures testing.mean_test "
+            "performance.class_figures performance.label_sums performance.figures testing.mean_difference "
             "performance.judged_errors variance.number_sums tallies.block variance.live_watch additive "
             "variance.series_variance testing.promise traffic testing.fact_share isotonic"
         ),

@@ -36,7 +36,7 @@ from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.stats.bins.agreement import Agreement
 from monitor.stats.tallies.block import Block
-from monitor.stats.testing.direction_test import ERRORS_ABOVE_LEAST
+from monitor.stats.testing.directional import ERRORS_ABOVE_LEAST
 from monitor.stats.testing.directions import BIN, BUCKETS, CATEGORY, CUT, LEAST_MOVE, OUTER
 from monitor.stats.testing.ending import joined, left_of_cut, left_of_shares
 from monitor.stats.testing.evidence import chi_square_tail
@@ -152,7 +152,7 @@ class Distribution(Cause[Measured]):
         for column in np.flatnonzero(measured.may_be_over.any(0)).tolist():
             exceedance[:, column] = measured.exceedance_of(column)
         for window, column in places(exceedance > 1):
-            if not self._is_told(measured, window, column):
+            if not self._is_reported(measured, window, column):
                 continue
             yield Candidate(
                 self._key(column),
@@ -163,7 +163,7 @@ class Distribution(Cause[Measured]):
                 partial(self._finding, evaluation, window, column, recent),
             )
 
-    def _is_told(self, measured: Measured, window: int, column: int) -> bool:
+    def _is_reported(self, measured: Measured, window: int, column: int) -> bool:
         """Whether a change that is over is a finding of this cause."""
         return True
 

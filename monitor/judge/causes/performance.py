@@ -33,7 +33,7 @@ from monitor.stats.performance.judged_errors import LEAST_EFFECTS, TWO_SIDED, al
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.tallies.block import Block
 from monitor.stats.testing.ending import left_of
-from monitor.stats.testing.mean_test import ROWS, chance
+from monitor.stats.testing.mean_difference import ROWS, chance
 from monitor.stats.variance.long_run import LEAST_ROWS
 
 #: names of the findings by figure; all others are of `performance`

@@ -45,7 +45,7 @@ from monitor.stats.testing.ending import MIN_LASTING_WINDOWS, end_windows, has_e
 class Now(NamedTuple):
     """A finding's subject in the newest windows: exceedance, remaining part of the change, effect."""
 
-    over: float
+    exceedance: float
     left: float
     effect: float
 
@@ -228,7 +228,7 @@ class IncidentBook:
         ended = []
         for key, known in book.items():
             now = measurements.now(known, end_windows(known.base_windows, self._longest))
-            if now is not None and has_ended(now.over, now.left):
+            if now is not None and has_ended(now.exceedance, now.left):
                 ended.append(key)
         for key in ended:
             del book[key]

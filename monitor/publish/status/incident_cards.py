@@ -157,6 +157,6 @@ def ended_incidents(snapshot: Snapshot, now_us: int) -> Iterator[str]:
     for one in snapshot.ended[:ENDED]:
         yield f"<li><p>{badge(one.severity)} {text(one.summary or str(one.key))}</p>"
         ended = f"{moment(one.ended_us)}, {ago(one.ended_us, now_us)}"
-        yield f"<p class=soft>since {moment(one.since_us)}, over at {ended}</p>"
+        yield f"<p class=soft>since {moment(one.since_us)}, ended {ended}</p>"
         yield f"<p>{text('; '.join(one.findings))}</p></li>" if one.findings else "</li>"
     yield "</ol></section>"

@@ -151,7 +151,7 @@ ENDED: Final = tuple(
 def test_what_an_incident_was_stays_on_the_page_when_it_is_over() -> None:
     words = read(Snapshot(restored=True, models=(model("m", ()),), ended=ENDED)).words
     assert ordered(words, ["Open incidents\nNone.", "Ended incidents", *(f"euribor3m-{at}-" for at in range(10))])
-    times = f"since {plain_time(ENDED[1].since_us)}, over at {plain_time(ENDED[1].ended_us)}, 1 h 41 min ago"
+    times = f"since {plain_time(ENDED[1].since_us)}, ended {plain_time(ENDED[1].ended_us)}, 1 h 41 min ago"
     assert times in words
     assert "■ page m 1: resolved after 1 h 40 min: euribor3m-1- (outside), score" in words
     assert "euribor3m-1- is outside the reference's range in 100 %" in words
