@@ -81,6 +81,8 @@ _NAMES = {
         next_step="undo what writes it in another form: a changed schema, client or export",
     ),
 }
+#: what a share is of, where the cause's name does not say
+_SHARES = {"type": "of the wrong type", "unseen": "never seen"}
 #: `outside` pages only while the newest panes still have this part of the window's share: a burst that ended does not
 RECENT_PART = 0.5
 #: tests per quality count: of events, and of base windows with a hit
@@ -344,7 +346,8 @@ class Quality(Cause[QualityTails]):
         change: UnitChange | None,
     ) -> str:
         window, column, slot = at
-        details = [f"share {QUALITY_COUNTS[slot]}: {percent(before)} -> {percent(share)}{came}"]
+        of = _SHARES.get(QUALITY_COUNTS[slot], QUALITY_COUNTS[slot])
+        details = [f"share {of}: {percent(before)} -> {percent(share)}{came}"]
         if slot == OUTSIDE:
             about = self.prepared.columns[column]
             low, high = told_apart([about.bins.low, about.bins.high])
