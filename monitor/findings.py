@@ -66,12 +66,13 @@ class ExplainedBy(NamedTuple):
     """A part of a change of the mean score: what it falls on, and how much.
 
     `share` of the change by the effect of its bins on the score, `in_moved_bins` by the mean scores of its bins, which
-    counts twice what correlated columns share. The `subject` is a column, or `tag=value` or a partition.
+    counts twice what correlated columns share. Both are None where the reference cannot tell: it never had such values.
+    The `subject` is a column, or `tag=value` or a partition.
     """
 
     subject: str
-    share: float
-    in_moved_bins: float
+    share: float | None = None
+    in_moved_bins: float | None = None
 
 
 class Explanation(NamedTuple):
@@ -90,12 +91,13 @@ class Finding:
     `effect_unit`. `headline` is a short text, `detail` has the figures. `factor` is the probable factor of a changed
     unit. `since_us` is when the change began. `records` has the first and last offset of the window by partition.
     `level` is the effect a lasting finding had when its incident became lasting, None for other findings. `silenced`:
-    it would be a page but for a silence. An open finding of another cause on one of the subjects `part_of` explains
-    this one; that is asked when it opens, and not kept.
+    it would be a page but for a silence. A finding of another cause on one of the subjects `part_of` explains this one:
+    it does not open then, and ends when a page on one of them opens.
     `explanation` is of a finding of the score, None where nothing can be said. `score_shift` is by how much the column
     alone moves the mean score, in its standard deviations; None where it is not known, or could be chance.
     `ticket_reason` is why the newest window alone could not page. `parent` is the vector or text that the subject, a
-    derived column, was computed from; "" for others.
+    derived column, was computed from; "" for others. `renamed_from` is the column that is gone whose values the
+    subject, a new column, has; "" for others.
     """
 
     key: FindingKey
@@ -117,11 +119,12 @@ class Finding:
     records: dict[Partition, tuple[int, int]] = field(default_factory=dict)
     level: float | None = None
     silenced: bool = False
-    part_of: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    part_of: tuple[str, ...] = ()
     explanation: Explanation | None = None
     score_shift: float | None = None
     ticket_reason: str = ""
     parent: str = ""
+    renamed_from: str = ""
 
     @property
     def full_detail(self) -> str:
@@ -160,6 +163,8 @@ class Finding:
             out["level"] = self.level
         if self.silenced:
             out["silenced"] = True
+        if self.renamed_from:
+            out["renamed_from"] = self.renamed_from
         if self.explanation is not None:
             out["explained_by"] = [part._asdict() for part in self.explanation.parts]
         if self.score_shift is not None:

@@ -191,7 +191,7 @@ def architecture_document() -> str:
 This file is generated from the code by `python -m tests.documents`; do not edit it.
 
 The packages (folders) of `monitor/` are in layers. A file imports from packages of lower layers, and from the files of
-its own package that are listed before it; `tests/house.py` lists every file, and `tests/test_architecture.py` fails on
+its own package that are listed before it; `tests/floors.py` lists every file, and `tests/test_architecture.py` fails on
 any other import. So everything up to *judging* is an engine that runs without Kafka, files or a clock.
 
 ## Layers

@@ -68,7 +68,8 @@ _EXPLAINED = """\
 `likely_cause` is the subject that probably changed first; absent where nothing that is watched explains the change. A
 finding of the score has `explained_by`, what moved with it: `[{"subject": "PAY_0", "share": 0.8, "in_moved_bins":
 1.3}]`, shares of the change by the effect of the column's bins, and of the change that falls on events in its moved
-bins (which counts twice what columns share); `[]` if no column explains it. A feature's `score_shift` is how far it
+bins (which counts twice what columns share), both null where the reference never had such values and cannot tell; `[]`
+if no column explains it. A feature's `score_shift` is how far it
 moves the mean score alone, in the score's standard deviations ([deciding](deciding.md#what-moved-the-score)). `figure`
 is `residual` for what no column explains. `segment` is `SEX=2` where the change is of one
 [segment](deciding.md#segments) alone; `window.events` are all events of the window."""

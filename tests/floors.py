@@ -15,16 +15,17 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "frames": "columns rows events",
         "stats": (
-            "pairs.levels pairs.tables tallies.names tallies.growing tallies.number_table tallies.thinning "
-            "distances digits sliding testing.evidence tallies.slots detectors.detector detectors.adwin "
+            "pairs.levels pairs.tables tallies.names tallies.growing tallies.number_table tallies.thinning distances "
+            "digits sliding testing.evidence tallies.slots detectors.detector detectors.adwin "
             "detectors.error_detectors detectors.value_detectors variance.equal_runs variance.long_run season.terms "
             "season.fit testing.directions testing.ending testing.onset bins.unseen bins.reference_bins "
             "bins.hit_places bins.agreement bins.name_bins derived.vectors derived.scripts derived.texts "
-            "derived.columns variance.quality_dispersion testing.direction_test testing.screening bins.numeric_bins "
+            "derived.columns variance.quality_dispersion testing.directional testing.screening bins.numeric_bins "
             "bins.tails tallies.further tallies.tally performance.outcome_tally performance.label_tally "
             "performance.score_grid performance.class_figures performance.label_sums performance.figures "
-            "testing.mean_test performance.judged_errors variance.number_sums tallies.block variance.live_watch "
-            "additive variance.series_variance testing.promise traffic testing.fact_share isotonic"
+            "testing.mean_difference performance.judged_errors variance.number_sums tallies.block "
+            "variance.live_watch additive variance.series_variance testing.promise traffic testing.fact_share "
+            "isotonic"
         ),
     },
     {  # decoding
@@ -72,15 +73,15 @@ HOUSE: tuple[dict[str, str], ...] = (
             "windows.prepared_reference windows.pyramid warmup windows.season windows.label_windows "
             "windows.late_cohorts windows.label_arrivals windows.fact_blocks words.errors words.outcomes "
             "windows.all_values comparison.column_change comparison.related words.relations comparison.columns "
-            "comparison.daily_shift comparison.lazy_comparison comparison.near_range comparison.quality_tails "
-            "comparison.segmented windows.outcome_windows comparison.means attribution.score_parts causes.cause "
-            "promise.detectable words.setting_notes causes.constant causes.errors causes.performance causes.outcome "
-            "causes.traffic causes.fact_share causes.label_facts causes.schema causes.unit_change "
-            "causes.smaller_unit causes.distribution_words causes.distribution causes.segments causes.residual "
-            "causes.consecutive causes.relation causes.detectors causes.quality causes.segment_quality "
-            "causes.features_gone causes.catalog evaluation comparison.version_comparison traffic_time judge_state "
-            "attribution.single_partition attribution.moved estimated model words.detectors promise.promised "
-            "promise.words fleet"
+            "comparison.daily_shift comparison.lazy_comparison comparison.exchanged comparison.near_range "
+            "comparison.quality_tails comparison.segmented windows.outcome_windows comparison.means "
+            "attribution.score_parts causes.cause promise.detectable words.setting_notes causes.constant "
+            "causes.errors causes.performance causes.outcome causes.traffic causes.fact_share causes.label_facts "
+            "causes.schema causes.unit_change causes.smaller_unit causes.distribution_words causes.distribution "
+            "causes.segments causes.residual causes.consecutive causes.relation causes.detectors causes.quality "
+            "causes.segment_quality causes.features_gone causes.catalog evaluation comparison.version_comparison "
+            "traffic_time judge_state attribution.single_partition attribution.moved estimated model words.detectors "
+            "promise.promised promise.words fleet"
         ),
     },
     {  # the outside
@@ -117,7 +118,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events "
             "outcome_lines state_show outputs decoders kafka_source open_source understood suggesting accepting "
             "column_views counted_rows first_pass reference_labels reference_build warmup_learning warmup_lines "
-            "replay comparing promises snapshot_builder daemon"
+            "human_lines replay comparing promises snapshot_builder daemon"
         ),
     },
     {  # from Python

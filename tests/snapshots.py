@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from monitor.clock import DAY_US, HOUR_US, SECOND_US
 from monitor.events import ModelKey, Partition
-from monitor.findings import PAGE, Figures, FindingKey
+from monitor.findings import PAGE, Figures, FindingKey, Span
 from monitor.judge.warmup import Progress
 from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
 from monitor.stats.testing.promise import SHIFT, ColumnPromise, ModelPromise, Within
@@ -171,6 +171,9 @@ def _findings(key: ModelKey) -> tuple[FindingView, ...]:
             NOW_US - 3 * HOUR_US,
             "AGE moved up by 0.93 sd (cut-point distance 0.28, allowed 0.05)",
             words,
+            window=Span(NOW_US - 4 * HOUR_US, NOW_US, 5_200),
+            p=2.5e-24,
+            exceedance=5.9,
         ),
         FindingView(
             key,
@@ -179,6 +182,10 @@ def _findings(key: ModelKey) -> tuple[FindingView, ...]:
             NOW_US - HOUR_US,
             "PAY_0 is gone",
             "share absent: 0.0000 -> 1.0000",
+            window=Span(NOW_US - HOUR_US, NOW_US, 5_200),
+            p=0.0,
+            exceedance=40.0,
+            newest=replace(_absent(), samples=260),
         ),
         FindingView(
             key,

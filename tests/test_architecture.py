@@ -1,4 +1,4 @@
-"""The house holds: floors, fences, sizes, no dead rooms, nothing of one machine in the files (the rules: house.py)."""
+"""The house holds: floors, fences, sizes, no dead rooms, nothing of one machine in the files (the rules: floors.py)."""
 
 from __future__ import annotations
 

@@ -38,11 +38,12 @@ from monitor.run.accepting import accept as accept_incident
 from monitor.run.accepting import require_note
 from monitor.run.daemon import Daemon
 from monitor.run.first_pass import EventRange
+from monitor.run.human_lines import human_line
 from monitor.run.open_source import SCHEME, Given, OffsetRange
 from monitor.run.reference_build import build_reference
 from monitor.run.reference_file import load_reference, save_reference
 from monitor.run.reference_files import admission_by, load_sound_references, unwatched
-from monitor.run.replay import human_line, json_line, replay
+from monitor.run.replay import json_line, replay
 from monitor.run.state_show import state_json, state_text
 from monitor.run.suggesting import suggested_settings
 from monitor.run.terminal import Progress, to_stderr, to_stdout

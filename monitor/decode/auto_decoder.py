@@ -1,4 +1,4 @@
-"""Decodes a topic whose format is told by its first record that can be told; that format stays.
+"""Decodes a topic whose format is recognised from its first record that can be; that format stays.
 
 Records before that one are rejected, and so is later every record of another format: none is guessed on its own.
 """
@@ -22,12 +22,12 @@ from monitor.events import ModelKey
 from monitor.records import RecordBatch
 
 _MESSAGE = (
-    "the format cannot be told of this record, and none before it in its topic; write inputs[].format, or read from a "
-    "later position"
+    "the format of this record is not recognised, and none before it in its topic; write inputs[].format, or read from "
+    "a later position"
 )
 
 
-class _NotTold:
+class _NotRecognised:
     """A layout that knows no record."""
 
     places: Mapping[str, str] = {}
@@ -44,10 +44,10 @@ class AutoDecoder:
         self._make = make
         self._encoding = encoding
         self._limits = rules.limits
-        self._not_told = LayoutDecoder(self._encoding, _NotTold(), lambda _: None, rules)
+        self._not_recognised = LayoutDecoder(self._encoding, _NotRecognised(), lambda _: None, rules)
         #: the format; "" while it is not known
         self.format = ""
-        self.inner: NativeDecoder = self._not_told
+        self.inner: NativeDecoder = self._not_recognised
 
     def settle(self, name: str) -> None:
         """Decode records of that format from now on."""
@@ -57,7 +57,7 @@ class AutoDecoder:
     def pieces(self, batch: RecordBatch) -> Iterator[RecordBatch]:
         """The batch, cut where the format is found, and as the decoder that is found cuts it."""
         if not self.format:
-            first = self._first_told(batch)
+            first = self._first_recognised(batch)
             if first is None:
                 yield batch
                 return
@@ -90,13 +90,13 @@ class AutoDecoder:
         self.inner.forget(key)
 
     def _look_at(self, batch: RecordBatch) -> None:
-        """Of a batch that was not cut, the format of its first record that can be told is that of all."""
-        first = None if self.format else self._first_told(batch)
+        """Of a batch that was not cut, the format of its first record that is recognised is that of all."""
+        first = None if self.format else self._first_recognised(batch)
         if first is not None:
             self.settle(first[1])
 
-    def _first_told(self, batch: RecordBatch) -> tuple[int, str] | None:
-        """The place of the first record whose format can be told, and that format."""
+    def _first_recognised(self, batch: RecordBatch) -> tuple[int, str] | None:
+        """The place of the first record whose format is recognised, and that format."""
         for place, value in enumerate(batch.values):
             if isinstance(value, CallValue):
                 return place, value.format

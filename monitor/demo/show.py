@@ -20,11 +20,11 @@ from monitor.demo.traffic import LEAD_US, REFERENCE_EVENTS, Traffic
 from monitor.errors import TransientError
 from monitor.events import ModelKey
 from monitor.run.first_pass import EventRange
+from monitor.run.human_lines import human_line
 from monitor.run.open_source import Given
 from monitor.run.reference_build import build_reference
 from monitor.run.reference_file import save_reference
 from monitor.run.reference_files import load_references
-from monitor.run.replay import human_line
 from monitor.run.state_show import state_json
 from monitor.run.terminal import Progress
 from monitor.settings.load import load_settings

@@ -11,7 +11,7 @@ from monitor.demo.flights import MODEL, STATION, SUBJECT, VERSION
 from monitor.demo.traffic import RATE, REFERENCE_EVENTS, SPEED
 from monitor.judge.causes.catalog import with_share
 from monitor.publish.rules.annotations import CAUSE_TEXTS
-from monitor.run.replay import human_line
+from monitor.run.human_lines import human_line
 from monitor.text import probability
 
 NEXT: Final = """\

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from monitor.judge.causes.constant import Constant
 from monitor.judge.causes.label_facts import LabelFacts
 from monitor.judge.causes.outcome import Outcomes
 from monitor.judge.causes.performance import Performance
+from monitor.judge.comparison.exchanged import exchanged
 from monitor.judge.incidents.book import Now
 from monitor.judge.incidents.incident import NOTHING, Floats, OpenFinding
 from monitor.judge.policy import Policy
@@ -24,6 +25,13 @@ from monitor.reference.variability import Level
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.tallies.block import Block
 from monitor.stats.testing.promise import ExcessDetection, ShareDetection
+
+#: since when a finding of a key is open, None if none is
+Since = Callable[[FindingKey], int | None]
+
+
+def _nothing_open(_key: FindingKey) -> int | None:
+    return None
 
 
 class Judge:
@@ -68,13 +76,23 @@ class Judge:
         most = None if longest is None else int(longest.events)
         return Evaluation(self._prepared, window, alpha, most, alpha_of_tickets(alpha, self._tests_a_ticket))
 
-    def findings(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Finding]:
-        """Findings in base windows, one per key; `recent` are the newest panes."""
-        found = list(_one_a_key(found for cause in self.causes for found in cause.candidates(evaluation, recent)))
+    def findings(
+        self, evaluation: Evaluation, recent: Windows | None, since: Since = _nothing_open
+    ) -> Iterator[Finding]:
+        """Findings in base windows, one per key; `recent` are the newest panes, `since` says when open ones began."""
+        candidates = (found for cause in self.causes for found in cause.candidates(evaluation, recent))
+        found = list(_one_a_key(candidates, since))
         remarks = self._remarks(evaluation) if found else {}
+        pairs = self._exchanged(evaluation.windows, recent) if len({one.key.subject for one in found}) > 1 else {}
         for finding in found:
             said = remarks.get(finding.key.subject)
-            yield replace(finding, detail=f"{finding.detail}; {said}") if said else finding
+            one = replace(finding, detail=f"{finding.detail}; {said}") if said else finding
+            yield _with_exchanged(one, pairs[finding.key.subject]) if finding.key.subject in pairs else one
+
+    def _exchanged(self, windows: Windows, recent: Windows | None) -> Mapping[str, str]:
+        """Columns that look exchanged in the newest panes, or in the newest base window, which has more events."""
+        newest = {} if recent is None else exchanged(self._prepared, recent, 0)
+        return newest or exchanged(self._prepared, windows, 0)
 
     def _remarks(self, evaluation: Evaluation) -> dict[str, str]:
         """{subject: what other causes have to say of it}."""
@@ -205,13 +223,20 @@ class Judge:
                 cause.restore(state[cause.state_name])
 
 
+def _with_exchanged(finding: Finding, other: str) -> Finding:
+    """A finding of a column that has the values of another one, whose values this one had."""
+    words = f"{finding.key.subject} and {other} look exchanged"
+    because = f"{words}: each has the mean and the spread that the other one had"
+    return replace(finding, headline=f"{words}: {finding.headline}", detail=f"{finding.detail}; {because}")
+
+
 def longest_learned(reference: Reference) -> Level | None:
     """The longest length of which the reference has enough windows to estimate their variability; None if none has."""
     learned = [level for level in reference.levels if level.learned]
     return max(learned, key=lambda level: level.base_windows, default=None)
 
 
-def _one_a_key(candidates: Iterable[Candidate]) -> Iterator[Finding]:
+def _one_a_key(candidates: Iterable[Candidate], since: Since) -> Iterator[Finding]:
     """The worst finding of each key; its start comes from the shortest window over that is more than `info`.
 
     `candidates` of a key come with the shortest window first.
@@ -225,6 +250,16 @@ def _one_a_key(candidates: Iterable[Candidate]) -> Iterator[Finding]:
         if not serious:
             yield of_key[0].finding()
             continue
-        shortest = serious[0]
-        worst = max(serious, key=lambda candidate: (SEVERITY_RANK[candidate.severity], candidate.exceedance))
-        yield replace(worst.finding(), since_us=shortest.began_us())
+        yield replace(_worst(serious, since(serious[0].key)).finding(), since_us=serious[0].began_us())
+
+
+def _worst(candidates: Sequence[Candidate], since_us: int | None) -> Candidate:
+    """The one furthest over of the gravest ones.
+
+    Of an open finding one that lies behind its start, if any does: a window that also holds events of before is as
+    clear evidence, but its figures are no longer those of the change.
+    """
+    rank = max(SEVERITY_RANK[one.severity] for one in candidates)
+    gravest = [one for one in candidates if SEVERITY_RANK[one.severity] == rank]
+    behind = [] if since_us is None else [one for one in gravest if one.start_us >= since_us]
+    return max(behind or gravest, key=lambda one: one.exceedance)

@@ -292,7 +292,7 @@ class ModelJudge:
             return []
         newest = self.judge.evaluate(recent, alpha)
         self.budget.spend(alpha, self.judge.tests_made(newest))
-        return list(self.judge.recent_findings(newest))
+        return list(filter(self.book.is_graver, self.judge.recent_findings(newest)))
 
     def _evaluate_base(
         self, windows: Windows, recent: Windows | None, share: float, observer: Observer | None
@@ -306,7 +306,7 @@ class ModelJudge:
             return []
         self.latest = self.judge.evaluate(windows, alpha)
         self.budget.spend(alpha, self.judge.tests_made(self.latest))
-        found = list(self.judge.findings(self.latest, recent))
+        found = list(self.judge.findings(self.latest, recent, self.book.since))
         return self._attribution.explained(found, self.latest, self.book.findings())
 
     def _spend(self, tested: str, start_us: int, end_us: int, tests: int) -> float:

@@ -11,7 +11,7 @@ from monitor.count.task import Task
 from monitor.events import ModelKey
 from monitor.loop.stage2 import Stage2
 
-#: seconds between two looks at what is due because no event comes
+#: seconds between two checks of what is due because no event comes
 SECONDS_BETWEEN: Final = 1.0
 
 
@@ -30,7 +30,7 @@ class Arrivals:
         self._last.update(dict.fromkeys(keys, self._clock.monotonic()))
 
     def due(self) -> bool:
-        """Whether it is time to look again; called with every turn of the loop."""
+        """Whether it is time to check again; called with every turn of the loop."""
         now = self._clock.monotonic()
         if not self._live or now - self._looked < SECONDS_BETWEEN:
             return False

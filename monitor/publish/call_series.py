@@ -12,7 +12,7 @@ CALL_SERIES: Final = (
         "gauge",
         ("topic", "format"),
         "1 for the format that the records of a topic were found to have (format: auto).",
-        "Absent while no record of the topic could be told. With another format than expected, write inputs[].format.",
+        "Absent while no record of the topic was recognised. With another format than expected, write inputs[].format.",
         lambda snapshot: ((pair, 1) for pair in snapshot.formats.items()),
     ),
     Series(

@@ -11,7 +11,7 @@ from typing import Final
 
 from monitor.clock import Clock
 from monitor.events import ModelKey, Partition
-from monitor.findings import Figures, FindingKey
+from monitor.findings import Figures, FindingKey, Span
 from monitor.judge.estimated import Estimated
 from monitor.judge.warmup import Progress
 from monitor.settings.tree import Links
@@ -28,6 +28,8 @@ class ColumnView:
 
     `role` is feature, score or prediction; `bins` are readable names. `reference` and `live` are counts by bin, `total`
     counts since the process began. `quality_counts` are (name, share in the reference, share in the window).
+    `live_since_us` is when the window begins if it is another one: that of an open finding's events alone. `distances`
+    are always of the long window.
     `distances` and `figures` are empty before the first base window was judged. `unwatched` is why a
     change of the distribution would not be detected, "" if it would; `ticket_reason` why it would be at most a ticket,
     in one word, and `ticket_text` in a sentence.
@@ -42,6 +44,7 @@ class ColumnView:
     total: tuple[int, ...] = ()
     quality_counts: tuple[tuple[str, float, float], ...] = ()
     distances: tuple[tuple[str, float], ...] = ()
+    live_since_us: int | None = None
     figures: tuple[Figures, ...] = ()
     unwatched: str = ""
     ticket_reason: str = ""
@@ -137,8 +140,10 @@ class IncidentView:
 class FindingView:
     """A finding that is over its threshold now; `lasting`: of the lasting ticket, `silenced`: no page for a silence.
 
-    `records` are the first and last offset by partition of the window that it was found in. `rank` is its place among
-    the findings of its incident, from 1: the likely first cause, then the worst.
+    `records` are the first and last offset by partition of the `window` that its figures are of. `rank` is its place
+    among the findings of its incident, from 1: the likely first cause, then the worst. `p` and `exceedance` are as in
+    the finding; `newest` are the figures of the newest base window, None where it shows nothing or was not measured.
+    `renamed_to` is the finding about the new column, of a column that is gone whose values that one has.
     """
 
     key: ModelKey
@@ -151,6 +156,11 @@ class FindingView:
     records: tuple[tuple[Partition, tuple[int, int]], ...] = ()
     silenced: bool = False
     rank: int = 1
+    window: Span | None = None
+    p: float | None = None
+    exceedance: float = 0.0
+    renamed_to: FindingKey | None = None
+    newest: Figures | None = None
 
 
 @dataclass(frozen=True, slots=True)

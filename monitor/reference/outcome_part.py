@@ -57,7 +57,7 @@ class ReferenceOutcome:
         return counted(self.kind, tally)
 
     def moments(self, tally: OutcomeTally) -> Floats:
-        """(F, 4) of each of its figures: see `stats.mean_test`."""
+        """(F, 4) of each of its figures: see `stats.mean_difference`."""
         return moments_of(self.kind, self.figures, tally)
 
     def to_plain(self) -> dict[str, Any]:

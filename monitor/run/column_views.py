@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.findings import Figures
+from monitor.findings import Figures, FindingKey
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.model import ModelJudge
 from monitor.judge.windows.all_values import distances, in_reference, in_window
@@ -38,6 +38,17 @@ def other_figures(judge: ModelJudge, figures: BySubject) -> tuple[tuple[str, Fig
     return tuple((name, one) for name, of_it in figures.items() if name not in columns for one in of_it)
 
 
+def newest_figures(judge: ModelJudge) -> dict[FindingKey, Figures]:
+    """What the newest base window alone shows of the subjects that have open findings."""
+    known = {found.key._replace(figure="") for found in judge.book.findings()}
+    window = judge.pyramid.trailing(1) if known and judge.latest is not None else None
+    if window is None or judge.latest is None:
+        return {}
+    figures = judge.judge.figures(judge.judge.evaluate_again(window, judge.latest.alpha))
+    found = {FindingKey(name, one.cause, one.segment): one for name, of_it in figures.items() for one in of_it}
+    return {key: one for key, one in found.items() if key in known}
+
+
 def with_totals(
     judge: ModelJudge, views: tuple[ColumnView, ...], counted: NDArray[np.int64] | None
 ) -> tuple[ColumnView, ...]:
@@ -53,12 +64,13 @@ def with_totals(
 def _view(judge: ModelJudge, at: int, figures: Sequence[Figures]) -> ColumnView:
     prepared, evaluation = judge.prepared, judge.latest
     column, width = prepared.columns[at], prepared.width
+    shown = -1 if evaluation is None else shown_window(judge, evaluation, prepared.subjects[at])
     labels, beyond = judge.policy.of_column(column).labels(column.bins), column.bins.beyond()
     first, last = (beyond[:1], beyond[1:]) if prepared.ordered[at] else ((), beyond)
-    live = (
-        evaluation.windows.counts[-1, at] if evaluation is not None else np.zeros(width + len(QUALITY_COUNTS), np.int64)
-    )
-    events = max(0 if evaluation is None else int(prepared.carried(evaluation.windows.counts[-1])[at]), 1)
+    live, events = np.zeros(width + len(QUALITY_COUNTS), np.int64), 1
+    if evaluation is not None:
+        live = evaluation.windows.counts[shown, at]
+        events = max(int(prepared.carried(evaluation.windows.counts[shown])[at]), 1)
     reference_events = max(float(prepared.events[at]), 1.0)
     return ColumnView(
         name=prepared.subjects[at],
@@ -68,7 +80,10 @@ def _view(judge: ModelJudge, at: int, figures: Sequence[Figures]) -> ColumnView:
         reference=tuple(in_reference(prepared, at).tolist()),
         live=tuple(0 for _ in (*labels, *beyond))
         if evaluation is None
-        else tuple(in_window(prepared, evaluation.windows, len(evaluation.windows.lengths) - 1, at).tolist()),
+        else tuple(in_window(prepared, evaluation.windows, shown, at).tolist()),
+        live_since_us=None
+        if evaluation is None or shown == len(evaluation.windows.lengths) - 1
+        else evaluation.windows.start_us(shown),
         quality_counts=tuple(
             (
                 quality_count,
@@ -82,6 +97,20 @@ def _view(judge: ModelJudge, at: int, figures: Sequence[Figures]) -> ColumnView:
         figures=tuple(figures),
         unwatched=prepared.reference.unwatched_reason(column),
     )
+
+
+def shown_window(judge: ModelJudge, evaluation: Evaluation, subject: str) -> int:
+    """The place of the window that is shown of a column: the longest.
+
+    Where it has an open finding, the longest that lies behind the finding's start, else the newest: a window that also
+    holds events of before is not what the column is like now.
+    """
+    windows, longest = evaluation.windows, len(evaluation.windows.lengths) - 1
+    since = [judge.book.since(found.key) for found in judge.book.findings() if found.key.subject == subject]
+    began = min((one for one in since if one is not None), default=None)
+    if began is None:
+        return longest
+    return max((at for at in range(longest + 1) if windows.start_us(at) >= began), default=0)
 
 
 def _distances(judge: ModelJudge, evaluation: Evaluation, at: int) -> Iterator[tuple[str, float]]:

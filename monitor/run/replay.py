@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from monitor.clock import Clock, rfc3339
 from monitor.count.admission.versions import Admission
@@ -17,6 +17,8 @@ from monitor.events import ACCEPTED, IGNORED, KINDS, LABEL, ModelKey
 from monitor.findings import SEVERITY_RANK, Transition
 from monitor.judge.estimated import Estimated
 from monitor.judge.fleet import Fleet
+from monitor.judge.incidents.first_cause import in_words
+from monitor.judge.incidents.incident import worst_first
 from monitor.judge.model import ModelJudge
 from monitor.judge.warmup import Warmup
 from monitor.judge.windows.all_values import distances
@@ -25,29 +27,19 @@ from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.column import FEATURE
-from monitor.reference.notes.estimate import ESTIMATED
 from monitor.run.decoders import decoder_of
 from monitor.run.loss_lines import loss_lines
-from monitor.run.outcome_lines import outcome_lines, outcome_windows, outcomes_json, value_json
+from monitor.run.outcome_lines import outcome_windows, outcomes_json, value_json
 from monitor.run.warmup_learning import learn
 from monitor.run.warmup_lines import ended_line, not_judged
-from monitor.settings.detector import KINDS as DETECTORS
 from monitor.settings.tree import Settings
 from monitor.stats.bins.reference_bins import QUALITY_COUNTS
 from monitor.stats.performance.figures import figures
 from monitor.stats.performance.label_tally import LabelTally
-from monitor.text import expected, many, number, probability
+from monitor.text import many
 
 #: takes one JSON object of the output
 Emit = Callable[[dict[str, Any]], object]
-
-#: reasons of events that are not lost
-_OTHER_REASONS: Final = {
-    "versions": "more versions than limits.versions",
-    "tombstone": "the record has no value",
-}
-#: texts of the summary for a model version's open incidents
-_OPEN_AT_END: Final = (("open", "one incident"), ("lasting", "a lasting ticket"))
 
 
 @dataclass(slots=True)
@@ -141,7 +133,8 @@ def _columns_without_values(fleet: Fleet, pipeline: Pipeline) -> Iterator[str]:
         columns = [column.name for column in judge.prepared.columns if column.role != FEATURE]
         if columns and total is not None and total.predictions == 0:
             whose = f"{key.model} {key.version}: {' and '.join(columns)} not judged"
-            missing = f"is a column for {columns[0]} missing (--map COLUMN={columns[0]})?"
+            name = columns[0]
+            missing = f"is a column for {name} missing (--map COLUMN={name}, or {name}='COLUMN' from Python)?"
             yield f"{whose}: none of {many(total.events, 'event')} is a prediction; {missing}"
 
 
@@ -217,6 +210,7 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "expected_false_pages": round(judge.budget.expected, 6),
         "open": judge.book.incident is not None,
         "lasting": judge.book.lasting_incident is not None,
+        "at_the_end": [in_words(worst_first(book)) for book in (judge.book.open, judge.book.lasting) if book],
         "unjudged": pipeline.exchange.unjudged[key],
         "excluded": judge.excluded,
         "outcomes": outcomes_json(labels.outcomes, judge.policy.category),
@@ -314,81 +308,3 @@ def window_lines(judge: ModelJudge, windows: Windows, window: int) -> Iterator[d
 def json_line(thing: dict[str, Any]) -> str:
     """One line of JSON; numbers are finite, names are not escaped."""
     return json.dumps(thing, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-def _evidence(found: dict[str, Any]) -> str:
-    """What a finding was seen in and how likely that is by chance; nothing of a rule about no events."""
-    window, p = found["window"], found["p"]
-    if not window["events"]:
-        return ""
-    if found["statistic"] in DETECTORS:  # it was fed all values since it began: its last pane is no sample
-        return f"; the alarm came with the events up to {window['end']}"
-    seen = "seen in" if p is None else "tested on"
-    words = f"; {seen} {many(window['events'], 'event')} from {window['start']} to {window['end']}"
-    return words if p is None else f"{words}; by chance {probability(p)}"
-
-
-def _subject(found: dict[str, Any]) -> str:
-    """`AGE`, or of a segment `AGE in SEX=2`."""
-    return f"{found['subject']} in {found['segment']}" if found.get("segment") else str(found["subject"])
-
-
-def human_line(thing: dict[str, Any]) -> str | None:
-    """A transition, finding or summary as text for a terminal; None for other lines."""
-    if thing["kind"] == "transition":
-        lines = [f"{thing['at']}  {thing['transition']:<12} {thing['severity']:<7} {thing['summary']}"]
-        for found in thing["findings"]:
-            what = " ".join([found["cause"], *([found["figure"]] if "figure" in found else [])])
-            lines.append(f"{'':24}{_subject(found)}: {what} ({found['severity']}): {found['detail']}")
-            lines.append(f"{'':24}  since {found['since']}{_evidence(found)}")
-        return "\n".join(lines)
-    if thing["kind"] == "warmup":
-        return f"{thing['at']}  {'reference':<12} {'info':<7} {thing['text']}"
-    if thing["kind"] == "finding":
-        whose = f"{thing['model']} {thing['version']}: {_subject(thing)}"
-        return f"{thing['at']}  {'finding':<12} {'info':<7} {whose}: {thing['detail']}"
-    if thing["kind"] == "summary":
-        return _human_summary(thing)
-    return None
-
-
-def _performance_lines(model: dict[str, Any]) -> Iterator[str]:
-    """All realised figures; and the first estimated one, with what that assumes."""
-    realised = {name: of["realised"] for name, of in model["performance"].items() if "realised" in of}
-    estimated = {name: of["estimated"] for name, of in model["performance"].items() if "estimated" in of}
-    if realised:
-        named = ", ".join(f"{name} {number(value)}" for name, value in realised.items())
-        judged = "" if model["performance_judged"] else "; not judged: the reference has too few labels"
-        yield f"  by {many(model['labels'], 'label')}: {named}{judged}"
-    for name, value in list(estimated.items())[:1]:
-        assumed = ESTIMATED["regression" if name == "mae" else "binary"]
-        against = "; the labels contradict it" if model.get("estimate_contradicted") else ""
-        yield f"  {name} {number(value)} {assumed}{against}"
-
-
-def _still(model: dict[str, Any]) -> str:
-    still = [words for name, words in _OPEN_AT_END if model[name]]
-    return f", {' and '.join(still)} still open at the end" if still else ""
-
-
-def _human_summary(thing: dict[str, Any]) -> str:
-    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in thing["outcomes"].items())
-    lines = [f"\n{many(thing['records'], 'record')} in {thing['seconds']:.1f} s: {outcomes or 'no events'}"]
-    for reason, count in thing["reasons"].items():
-        if meaning := _OTHER_REASONS.get(reason.split("/", 1)[1]):
-            lines.append(f"  {reason}: {count:,}  ({meaning})")
-    for model in thing["models"]:
-        lines.append(
-            f"{model['model']} {model['version']}: {many(model['predictions'], 'prediction')}, "
-            f"{many(model['pages'], 'page')}, {many(model['tickets'], 'ticket')}{_still(model)}; "
-            + (
-                model["warmup"]["text"]
-                if "warmup" in model
-                else f"by chance alone {expected(model['expected_false_pages'])} pages were to be expected"
-            )
-        )
-        lines += _performance_lines(model)
-        lines += outcome_lines(model.get("outcomes", {}))
-        if model.get("excluded"):
-            lines.append(f"  {many(model['excluded'], 'event')} in excluded times: counted, not judged")
-    return "\n".join(lines)

@@ -14,11 +14,12 @@ from monitor.count.admission.versions import Admission
 from monitor.count.clocks.event_clock import NO_CLOCK
 from monitor.decode.platform import MAY_PAIR
 from monitor.events import ModelKey, Partition
-from monitor.findings import Figures
+from monitor.findings import Figures, FindingKey
 from monitor.judge.causes.cause import Evaluation
+from monitor.judge.causes.quality import ABSENCE
 from monitor.judge.estimated import Estimated
 from monitor.judge.fleet import Fleet
-from monitor.judge.incidents.first_cause import in_words, lead, likely_order
+from monitor.judge.incidents.first_cause import in_words, lead, likely_order, renames
 from monitor.judge.incidents.incident import worst_first
 from monitor.judge.model import ModelJudge
 from monitor.kafka.stalls import Stall
@@ -27,7 +28,7 @@ from monitor.pipeline import Pipeline
 from monitor.publish.snapshot import ColumnView, EndedView, FindingView, IncidentView, ModelView, NoticeView, Snapshot
 from monitor.publish.status.incident_cards import ENDED
 from monitor.reference.blank import WARMUP
-from monitor.run.column_views import column_views, other_figures, with_totals
+from monitor.run.column_views import column_views, newest_figures, other_figures, with_totals
 from monitor.run.lost_events import LostEvents
 from monitor.run.outcome_lines import outcome_views
 from monitor.run.outputs import KafkaOutputs
@@ -56,6 +57,7 @@ class _Evaluated:
     evaluation: Evaluation | None
     columns: tuple[ColumnView, ...]
     figures: tuple[tuple[str, Figures], ...]
+    newest: Mapping[FindingKey, Figures]
     estimated: Estimated | None = None
 
 
@@ -160,7 +162,7 @@ class SnapshotBuilder:
             labels_held_by=_held_by(pipeline),
             unjudged=Counter({key: count for key, count in unjudged.items() if key not in retired}),
             incidents=tuple(view for judge in judges.values() if is_judged(judge) for view in _incident_views(judge)),
-            findings=tuple(_finding_views(judges.values())),
+            findings=tuple(view for judge in judges.values() for view in self._finding_views(judge)),
             ended=_ended(self._fleet.judges.values()),
             notices=tuple(
                 NoticeView(one.monitored.key, one.finding.key, one.at_us, one.finding.detail)
@@ -239,8 +241,34 @@ class SnapshotBuilder:
             figures = {} if judge.latest is None else judge.judge.figures(judge.latest)
             columns, others = column_views(judge, figures), other_figures(judge, figures)
             estimated = None if judge.latest is None else judge.estimator.of_windows(judge.latest.windows)[-1]
-            known = self._evaluated[key] = _Evaluated(judge.latest, columns, others, estimated)
+            newest = newest_figures(judge)
+            known = self._evaluated[key] = _Evaluated(judge.latest, columns, others, newest, estimated)
         return known
+
+    def _finding_views(self, judge: ModelJudge) -> Iterator[FindingView]:
+        """The open findings; made behind the views of the models."""
+        evaluated = self._evaluated.get(judge.monitored.key)
+        for book in (judge.book.open, judge.book.lasting):
+            renamed = renames(known.finding for known in book.values())
+            for rank, found in enumerate(likely_order(worst_first(book)), start=1):
+                new = renamed.get(found.key.subject) if found.key.cause == ABSENCE.name else None
+                yield FindingView(
+                    judge.monitored.key,
+                    found.key,
+                    found.severity,
+                    found.since_us,
+                    found.headline if new is None else new.headline,
+                    found.full_detail,
+                    lasting=book is judge.book.lasting,
+                    records=tuple(sorted(found.records.items())),
+                    silenced=found.silenced,
+                    rank=rank,
+                    window=found.window,
+                    p=found.p,
+                    exceedance=found.exceedance,
+                    renamed_to=None if new is None else new.key,
+                    newest=None if evaluated is None or found.key.figure else evaluated.newest.get(found.key),
+                )
 
 
 def is_judged(judge: ModelJudge) -> bool:
@@ -261,24 +289,6 @@ def _counts(total: Tally | None) -> NDArray[np.int64] | None:
 
 def _since(now: NDArray[np.int64] | None, before: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
     return now if now is None or before is None else now - before
-
-
-def _finding_views(judges: Iterable[ModelJudge]) -> Iterator[FindingView]:
-    for judge in judges:
-        for book in (judge.book.open, judge.book.lasting):
-            for rank, found in enumerate(likely_order(worst_first(book)), start=1):
-                yield FindingView(
-                    judge.monitored.key,
-                    found.key,
-                    found.severity,
-                    found.since_us,
-                    found.headline,
-                    found.full_detail,
-                    lasting=book is judge.book.lasting,
-                    records=tuple(sorted(found.records.items())),
-                    silenced=found.silenced,
-                    rank=rank,
-                )
 
 
 def _ended(judges: Iterable[ModelJudge]) -> tuple[EndedView, ...]:

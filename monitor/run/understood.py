@@ -57,7 +57,7 @@ class Understood:
     def lines(self) -> Iterator[str]:
         """The lines on it, the described records first."""
         if self.format:
-            yield f"format: {self.format}, told by its records"
+            yield f"format: {self.format}, recognised from its records"
         yield from self.described
         if self.alone:
             sides = many(self.alone, "request or response", "requests and responses")

@@ -25,7 +25,9 @@ _NAME_LENGTH: Final = 256
 class Fields(Part):
     """Where each field of an event is: a path, {value: TEXT}, {header: NAME} or {key: true}."""
 
-    type: PlaceType | None = Field(default=None, description="prediction, features or label; null: told by the others")
+    type: PlaceType | None = Field(
+        default=None, description="prediction, features or label; null: inferred from the others"
+    )
     id: PlaceType | None = Field(default=None, description="the id of a prediction, which its label repeats")
     ts: PlaceType | None = Field(default=None, description="the time; null: the record's own")
     model: PlaceType | None = Field(default=None, description="the model's name; inputs[].model takes precedence")

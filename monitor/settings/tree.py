@@ -70,7 +70,7 @@ class Input(Part):
     ] = Field(
         default="native",
         description="how its records are written; fields: one's own layout, as `fields` says;"
-        " auto: as the first record that can be told",
+        " auto: that of the first record whose format is recognised",
     )
     encoding: Literal["json", "avro", "protobuf", "json_schema"] = Field(
         default="json", description="what the bytes of its records are; the last three by the schema registry"

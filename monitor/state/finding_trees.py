@@ -39,6 +39,8 @@ def finding_tree(finding: Finding) -> dict[str, Any]:
         "silenced": finding.silenced,
         "ticket_reason": finding.ticket_reason,
         **({"parent": finding.parent} if finding.parent else {}),
+        **({"part_of": list(finding.part_of)} if finding.part_of else {}),
+        **({"renamed_from": finding.renamed_from} if finding.renamed_from else {}),
         **_explanation_tree(finding),
         **{name: getattr(finding, name) for name in _PLAIN},
     }
@@ -57,6 +59,8 @@ def finding_of(state: dict[str, Any]) -> Finding:
         score_shift=state.get("score_shift"),
         ticket_reason=state.get("ticket_reason", ""),
         parent=state.get("parent", ""),
+        part_of=tuple(state.get("part_of", ())),
+        renamed_from=state.get("renamed_from", ""),
         **{name: state[name] for name in _PLAIN},
     )
 

@@ -209,7 +209,7 @@ def judged(traffic: Traffic, counts: Sequence[int], alpha: float, least_effect: 
 
 
 def tests_of(traffic: Traffic) -> int:
-    """Number of tests of one look."""
+    """Number of tests of one evaluation."""
     return 2 * len(traffic.levels)
 
 

@@ -13,7 +13,7 @@ from monitor.judge.windows.all_values import moments
 from monitor.publish.status.drawing import drawing
 from monitor.publish.status.html import text
 from monitor.reference.reference import Reference
-from monitor.run.replay import human_line
+from monitor.run.human_lines import human_line
 from monitor.stats.bins.reference_bins import NUMERIC, QUALITY_COUNTS
 from monitor.stats.distances import DISTANCES, ORDERED_ONLY
 from monitor.stats.tallies.tally import BELOW, Tally
@@ -34,8 +34,8 @@ class Judgement:
 
     Attributes:
         findings: each finding that came up, worst first, as `driftd replay --json` has it in a transition, with two
-            more fields: `open` (whether it is still so at the end of the table) and, for rows without times,
-            `since_row`. Columns that only left the ordinary are `info`.
+            more fields: `open` (whether it is still so at the end of the table: then its figures are those of the end)
+            and, for rows without times, `since_row`. Columns that only left the ordinary are `info`.
         transitions: what became of incidents, in order: the lines of `driftd replay --json`.
         columns: a row for each column; see `to_pandas`.
         summary: the last line of `driftd replay --json`: counts and performance.
@@ -43,13 +43,19 @@ class Judgement:
     """
 
     def __init__(
-        self, reference: Reference, lines: Sequence[Line], notes: Sequence[str], columns: Sequence[Line]
+        self,
+        reference: Reference,
+        lines: Sequence[Line],
+        notes: Sequence[str],
+        columns: Sequence[Line],
+        now: Sequence[Line] = (),
     ) -> None:
+        """`now` are the findings that are open at the end of the table, with their figures of then."""
         self.reference = reference
         self.lines = list(lines)
         self.transitions = [line for line in lines if line["kind"] == "transition"]
         self.summary = next(line for line in reversed(self.lines) if line["kind"] == "summary")
-        self.findings = findings_of(lines)
+        self.findings = findings_of(lines, now)
         self.columns = list(columns)
         self.notes = list(notes)
 
@@ -96,8 +102,9 @@ class Judgement:
         )
 
 
-def findings_of(lines: Iterable[Line]) -> list[Line]:
-    """Each finding once, as it was last while it had its worst severity; the worst first, then in order of time."""
+def findings_of(lines: Iterable[Line], now: Iterable[Line] = ()) -> list[Line]:
+    """Each finding once, as it is `now`, or was last while it had its worst severity; the worst first, then in order
+    of time."""
     found: dict[tuple[str, ...], Line] = {}
     open_in: dict[str, set[tuple[str, ...]]] = {}
     for line in lines:
@@ -112,6 +119,7 @@ def findings_of(lines: Iterable[Line]) -> list[Line]:
             known = found.get(key)
             if known is None or SEVERITY_RANK[finding["severity"]] >= SEVERITY_RANK[known["severity"]]:
                 found[key] = finding
+    found |= {_key(finding): finding for finding in now if _key(finding) in found}
     still = {key for keys in open_in.values() for key in keys}
     ordered = sorted(found.items(), key=lambda one: -SEVERITY_RANK[one[1]["severity"]])
     return [{**finding, "open": key in still} for key, finding in ordered]
@@ -124,14 +132,14 @@ def _key(finding: Mapping[str, Any]) -> tuple[str, ...]:
     return finding["subject"], finding["cause"], finding["segment"], finding.get("figure", "")
 
 
-def column_rows(judge: ModelJudge, total: Tally, lines: Iterable[Line]) -> list[Line]:
-    """A row for each column of the reference: its findings, and the figures of all rows that were counted.
+def column_rows(judge: ModelJudge, total: Tally, findings: Iterable[Line]) -> list[Line]:
+    """A row for each column of the reference: its `findings`, and the figures of all rows that were counted.
 
     `missing`, `absent`, `outside`, `unseen` and `type` are shares of the rows; a `mean` is of all numbers; distances
     are those of `driftd replay --windows`, NaN where one side has no values.
     """
     by_subject: dict[str, list[Line]] = {}
-    for finding in findings_of(lines):
+    for finding in findings:
         by_subject.setdefault(finding["subject"], []).append(finding)
     return [
         _column_row(judge, total, at, by_subject.get(subject, [])) for at, subject in enumerate(judge.prepared.subjects)

@@ -17,12 +17,13 @@ from monitor.reference.references import EVERY_VERSION, References
 from monitor.run.replay import replay
 from monitor.settings.tree import Settings
 from monitor.tables.building import TableReference, table_settings
-from monitor.tables.judgement import Judgement, column_rows
+from monitor.tables.judgement import Judgement, column_rows, findings_of
 from monitor.tables.roles import FIRST_ROW_US, Roles, native_events
 from monitor.tables.source import TableRows
 
-#: causes about times, which mean nothing where rows have none
+#: causes about times, which mean nothing where rows have none, and those about labels
 OF_TIMES: Final = frozenset({"traffic", "clock"})
+OF_LABELS: Final = frozenset({"label_delay", "label_coverage"})
 
 
 def judge_data(
@@ -56,7 +57,10 @@ def judge_data(
     roles, notes = named.over(reference.roles, columns)
     of = reference.reference
     key = ModelKey(of.key.model, of.key.version if version is None else version)
-    configured = _settings(reference, dict(settings or {}), timed="ts" in roles.columns)
+    silent = (frozenset() if "ts" in roles.columns else OF_TIMES) | (
+        frozenset() if "label" in roles.columns else OF_LABELS
+    )
+    configured = _settings(reference, dict(settings or {}), silent)
     of = as_configured(of, configured.models[0])
     admission = Admission(configured, References({key.model: {EVERY_VERSION: of}}))
     clock = SystemClock()
@@ -67,10 +71,13 @@ def judge_data(
         raise UsageError([done.failed, *done.lost, *notes])
     fleet = done.pipeline.fleet
     assert isinstance(fleet, Fleet)  # noqa: S101  # what a replay judges with
+    lines = [line for line in lines if line.get("cause") not in silent]
+    now = [finding.to_json() for finding in fleet.judges[key].book.findings()]
     if "ts" not in roles.columns:
-        lines = [_by_row(line, reference.step_us) for line in lines if line.get("cause") not in OF_TIMES]
-    table = column_rows(fleet.judges[key], done.pipeline.totals.events[key], lines)
-    return Judgement(of, lines, [*notes, *done.lost], table)
+        lines = [_by_row(line, reference.step_us) for line in lines]
+        now = [_with_row(finding, reference.step_us) for finding in now]
+    table = column_rows(fleet.judges[key], done.pipeline.totals.events[key], findings_of(lines, now))
+    return Judgement(of, lines, [*notes, *done.lost], table, now)
 
 
 def _by_row(line: dict[str, Any], step_us: int) -> dict[str, Any]:
@@ -84,10 +91,10 @@ def _with_row(finding: dict[str, Any], step_us: int) -> dict[str, Any]:
     return {**finding, "since_row": max((parse_rfc3339(finding["since"]) - FIRST_ROW_US) // step_us, 0)}
 
 
-def _settings(reference: TableReference, given: dict[str, Any], *, timed: bool) -> Settings:
+def _settings(reference: TableReference, given: dict[str, Any], silent: Collection[str]) -> Settings:
     """The settings of the model; the reference's positive class and time zone where they are silent.
 
-    Without times, causes about them open no incident.
+    The `silent` causes open no incident.
 
     Raises:
         UsageError: they are wrong, or contradict the reference.
@@ -97,8 +104,8 @@ def _settings(reference: TableReference, given: dict[str, Any], *, timed: bool) 
         given.setdefault("positive", of.positive)
     if of.seasons is not None:
         given.setdefault("timezone", of.seasons.calendar.timezone)
-    if not timed:
-        given["severity"] = {**given.get("severity", {}), **dict.fromkeys(OF_TIMES, INFO)}
+    if silent:
+        given["severity"] = {**given.get("severity", {}), **dict.fromkeys(silent, INFO)}
     configured = table_settings(of.key.model, given)
     if faults := [f"settings: {fault}" for fault in contradictions(of, configured.models[0])]:
         raise UsageError(faults)

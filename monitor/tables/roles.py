@@ -76,8 +76,9 @@ class Roles:
         inherited = {name: column for name, column in known.columns.items() if not (has_score and name == "score")}
         scores = {} if has_score or not set(known.scores.values()) <= set(columns) else known.scores
         missing = {name: column for name, column in {**inherited, **self.columns}.items() if column not in columns}
+        rest = {**inherited, **self.columns}.keys() - missing.keys()
         notes = [
-            f"{_ARGUMENTS[name]}: the reference's table had it as {column!r}, which is not here; taken as not known"
+            f"{_ARGUMENTS[name]}: the reference's table had it as {column!r}, which is not here; {_without(name, rest)}"
             for name, column in missing.items()
             if name not in self.columns
         ]
@@ -86,6 +87,15 @@ class Roles:
         return Roles(
             kept | dict(self.columns), self.scores or scores, self.tags or tags, self.ignore or known.ignore
         ), notes
+
+
+def _without(name: str, rest: Collection[str]) -> str:
+    """What follows where the column for `name` is missing; `rest` are the names whose columns are there."""
+    if name == "label":
+        return "performance is not judged"
+    if name in {"prediction", "score"}:
+        return "found as absent" if {"prediction", "score"} & set(rest) else "no row is a prediction: it is not judged"
+    return "taken as not known"
 
 
 def _names(argument: str, given: Collection[str]) -> tuple[str, ...]:

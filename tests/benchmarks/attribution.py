@@ -138,7 +138,7 @@ def told(judge: ModelJudge, true: Sequence[str]) -> Told:
         bool(about),
         first is not None and _is_one_of(first.key.subject, true),
         any(_is_one_of(subject, true) for subject in ranked[:3]),
-        sum(part.share for part in parts if part.subject in true) if parts else float("nan"),
+        sum(part.share or 0.0 for part in parts if part.subject in true) if parts else float("nan"),
         sum(part.subject not in true for part in parts),
         any(one.explanation is not None and one.explanation.text == UNEXPLAINED for one in about),
         any(one.key.figure == RESIDUAL for one in about),

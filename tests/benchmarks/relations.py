@@ -147,8 +147,8 @@ class Learned:
             )
             places = np.full(len(windows), learned)
             found = self.test.measure(windows, np.ones(len(windows)), places, self.alpha)
-            more = found.over > best[length - 1 :]
-            for into, new in ((best, found.over), (now, found.now), (before, found.before)):
+            more = found.exceedance > best[length - 1 :]
+            for into, new in ((best, found.exceedance), (now, found.now), (before, found.before)):
                 into[length - 1 :] = np.where(more, new, into[length - 1 :])
         return best, now, before
 

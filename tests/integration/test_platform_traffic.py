@@ -101,7 +101,7 @@ def test_a_topic_of_kserve_is_watched_as_the_same_native_events(
 
     assert main(["check", *config]) == DONE
     table = capsys.readouterr().out
-    assert "format: kserve, told by its records" in table
+    assert "format: kserve, recognised from its records" in table
     assert "prediction of credit/1: at 2025-" in table
     assert "4 features: AGE " in table
 

@@ -25,7 +25,7 @@ from monitor.stats.bins.name_bins import (
     joined_chi_square,
     regroup,
 )
-from monitor.stats.testing.direction_test import DirectionReference, evaluate
+from monitor.stats.testing.directional import DirectionReference, evaluate
 from monitor.stats.testing.directions import ColumnDirections, Directions, category_directions, numeric_directions
 from monitor.stats.testing.evidence import chi_square_tail
 from monitor.stats.variance.equal_runs import ExpectedRuns, RunLengths

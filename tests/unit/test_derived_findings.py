@@ -131,7 +131,7 @@ def test_the_lengths_that_came_are_named() -> None:
 
     (one,) = findings(cut)
     assert one["subject"] == "emb"
-    assert "share type: 0 % -> 100 %: 10 numbers" in one["detail"]
+    assert "share of the wrong type: 0 % -> 100 %: 10 numbers" in one["detail"]
     assert "20 numbers" in one["detail"]
 
 

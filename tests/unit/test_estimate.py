@@ -21,8 +21,8 @@ from monitor.reference.learn import estimate as learn_estimate
 from monitor.reference.notes.estimate import ESTIMATED, estimate_note
 from monitor.reference.reference import Reference
 from monitor.run.first_pass import EventRange
+from monitor.run.human_lines import human_line
 from monitor.run.reference_build import build_reference
-from monitor.run.replay import human_line
 from monitor.stats.bins.name_bins import hash_of
 from tests.engine import CREDIT, EVENTS, NOW_US, Event, MemorySource, build, event, replayed, settings
 

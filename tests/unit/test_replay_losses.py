@@ -139,7 +139,7 @@ def test_a_reference_has_predictions_and_the_events_have_none(folder: Path, caps
 
     assert replayed(folder, changed(features_alone, 1)) == DONE
     messages = (
-        f"not judged: none of {EVENTS:,} events is a prediction; is a column for score missing (--map COLUMN=score)?"
+        f"not judged: none of {EVENTS:,} events is a prediction; is a column for score missing (--map COLUMN=score"
     )
     assert messages in capsys.readouterr().err
 

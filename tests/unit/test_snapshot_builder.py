@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import cast
 
+import numpy as np
 import pytest
 
-from monitor.findings import Figures, FindingKey
+from monitor.findings import Figures, FindingKey, Span
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation
 from monitor.judge.fleet import Fleet
 from monitor.judge.windows.pyramid import Windows
@@ -36,6 +37,8 @@ from tests.engine import (
 )
 
 TREE = settings({"versions": ["1"]})
+#: of missing values
+SHARE = 0.15
 
 
 class _Outputs:
@@ -166,10 +169,42 @@ def test_figures_of_what_is_not_a_column_are_series_too_and_stand_by_their_findi
     snapshot = builder.snapshot({EVENTS: 0})
     labels = '{cause="made_up",model="credit",segment="",subject="credit",version="1"}'
     assert f"driftd_finding_value{labels} 12.0" in render(snapshot).decode().splitlines()
-    found = FindingView(CREDIT, FindingKey("credit", "made_up"), "ticket")
+    (newest,) = [one for name, one in snapshot.models[0].figures if name == "credit" and one.cause == "made_up"]
+    window = Span(START_US, START_US + 1, 600)
+    found = FindingView(CREDIT, FindingKey("credit", "made_up"), "ticket", window=window, exceedance=3, newest=newest)
     opened = replace(snapshot, findings=(found,), incidents=(IncidentView(CREDIT, "ticket", 0),))
     page = "".join(open_incidents(opened, 0))
-    assert "effect 0.4, statistic 12 (threshold 30) in a window of 250 events; 0.4 times the threshold" in page
+    assert ": 3 times the threshold. The newest 250 events alone: effect 0.4, statistic 12 (threshold 30)" in page
+
+
+def test_an_open_finding_is_shown_with_figures_of_after_its_start() -> None:
+    def often_missing(event: Event, rng: np.random.Generator) -> None:
+        if rng.random() < SHARE:
+            event["features"]["AGE"] = None
+
+    stream = list(Credit(5_000, seed=2, change=2_000, fault=often_missing))
+    pipeline, source, snapshot_builder = begun(stream)
+    shown: list[tuple[float, float]] = []
+    while not source.ended():
+        pipeline.turn()
+        snapshot = snapshot_builder.snapshot({})
+        if pipeline.records.total() < 2_700:
+            continue
+        (found,) = snapshot.findings
+        (age,) = [column for column in snapshot.models[0].columns if column.name == "AGE"]
+        assert found.window is not None
+        assert found.since_us is not None
+        assert found.window.start_us >= found.since_us
+        assert (age.live_since_us or found.since_us) >= found.since_us
+        (now,) = [now for name, _, now in age.quality_counts if name == "missing"]
+        said = float(found.headline.split(" in ")[1].removesuffix(" %")) / 100
+        assert found.newest is not None
+        shown.append((now, sum(age.live) / (1 - SHARE)))
+        shown.append((said, found.window.events))
+        shown.append((found.newest.value, found.newest.samples))
+    assert len(shown) >= 12
+    for share, of in shown:
+        assert abs(share - SHARE) < 4.5 * (SHARE * (1 - SHARE) / of) ** 0.5
 
 
 def test_the_promise_is_of_todays_traffic_and_kept_while_that_is_alike() -> None:

@@ -20,7 +20,7 @@ def test_the_sides_of_a_call_are_one_record() -> None:
 
 def test_the_format_that_was_found_is_said_and_so_is_what_is_of_another_one() -> None:
     found = lines("auto", *kserve_binary(CALL), Record(dumped({"captureData": {}})))
-    assert found[0] == "format: kserve, told by its records"
+    assert found[0] == "format: kserve, recognised from its records"
     assert found[-1].startswith("1 event of 3 records rejected (format): traffic-0@2: the record is not of inputs[]")
 
 

@@ -25,7 +25,8 @@ from monitor.reference.file.encoding import with_hash
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.reference.season import SeasonCalendar, Seasons
-from monitor.run.replay import Replay, human_line, replay
+from monitor.run.human_lines import human_line
+from monitor.run.replay import Replay, replay
 from monitor.run.warmup_learning import learn
 from monitor.run.warmup_lines import learned_file, ticking
 from monitor.settings.tree import Settings

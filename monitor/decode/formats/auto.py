@@ -18,7 +18,7 @@ _NATIVE: Final = ("features", "prediction", "score", "scores", "label")
 
 
 def format_of(received: Received, limits: Limits) -> str | None:
-    """The format of a record, as in `inputs[].format`; None if it cannot be told."""
+    """The format of a record, as in `inputs[].format`; None if it is not recognised."""
     try:
         event = cloud_event(received)
     except RejectedRecord:

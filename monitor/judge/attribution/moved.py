@@ -23,7 +23,7 @@ from monitor.judge.causes.cause import Cause, Evaluation
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.relation import RELATION
 from monitor.judge.causes.residual import Residual
-from monitor.judge.incidents.first_cause import ABOUT_EQUAL, began, has_other_values
+from monitor.judge.incidents.first_cause import ABOUT_EQUAL, began, has_other_values, is_of_outputs
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.reference.column import FEATURE
@@ -71,6 +71,16 @@ class _Window:
     def z_rest(self) -> float:
         return float(self.split.z_rest[self.at])
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether something is proven beside the parts of the columns."""
+        return abs(self.z_rest) > Z_REST
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether the parts of the columns leave little of the change, or nothing that is proven."""
+        return not self.is_broken or abs(self.rest) <= LEAST_REST * abs(self.change)
+
     def part(self, column: int) -> float:
         return float(self.split.parts[self.at, column])
 
@@ -110,7 +120,8 @@ class Attribution:
         followed = list(known)
         opened = {one.key for one in followed}
         moved = self._moved([*followed, *found])
-        lost = sorted({one.key.subject for one in (*followed, *found) if one.key.cause == RELATION.name})
+        relations = (one for one in (*followed, *found) if one.key.cause == RELATION.name)
+        lost = sorted({one.key.subject for one in relations if not is_of_outputs(one)})
         out: list[Finding] = []
         for finding in found:
             held_back = finding.key == self._residual.key and finding.key not in opened
@@ -155,7 +166,9 @@ class Attribution:
         window = _Window(evaluation.of(self._residual).split, at)
         column = self._prepared.column_of.get(finding.key.subject)
         if column in self._features and column is not None:
-            return replace(finding, score_shift=_rounded(window.part(column)) if window.is_proven(column) else None)
+            about = moved.get(column, finding)  # what is unknown of a column is so for all its findings
+            known = window.is_proven(column) and (window.is_explained or not has_other_values(about))
+            return replace(finding, score_shift=_rounded(window.part(column)) if known else None)
         if finding.key not in {self._residual.key, self._residual.key._replace(figure="")}:
             return finding
         explanation = self._explanation(window, moved, lost)
@@ -170,12 +183,11 @@ class Attribution:
     def _explanation(self, window: _Window, moved: Mapping[int, Finding], lost: Sequence[str]) -> Explanation | None:
         """None where nothing can be said."""
         named = [at for at in moved if window.has_changed and window.is_named(at)]
-        broken = abs(window.z_rest) > Z_REST
-        suspects = [at for at in moved if has_other_values(moved[at])] if broken else []
-        if named and (not suspects or set(suspects) & set(named)):
-            return self._named(window, moved, named, broken=broken)
-        if not broken or abs(window.rest) <= LEAST_REST * abs(window.change):
-            return self._named(window, moved, named, broken=broken) if named else None
+        suspects = [at for at in moved if has_other_values(moved[at])] if window.is_broken else []
+        if named and (window.is_explained or not suspects):
+            return self._named(window, moved, named, broken=window.is_broken)
+        if window.is_explained:
+            return None
         if suspects:
             return self._with_suspects(window, moved, suspects, named)
         if not moved:
@@ -193,12 +205,12 @@ class Attribution:
     ) -> Explanation:
         """Columns of which the reference cannot tell what their values do now come first, the earliest before all."""
         first = sorted(suspects, key=lambda at: (began(moved[at]), -moved[at].exceedance))
-        others = sorted(named, key=lambda at: -abs(window.part(at)))
-        parts = tuple(window.explained_by(at, self._subject(at)) for at in (*first, *others))
-        names = [part.subject for part in parts[: len(first)]]
+        others = sorted((at for at in named if at not in suspects), key=lambda at: -abs(window.part(at)))
+        rest = [window.explained_by(at, self._subject(at)) for at in others]
+        names = [self._subject(at) for at in first]
         text = f"{self._whose} change came with that of {listed(names, MOST_NAMED)}: how much of it is due to that, "
-        rest = parts[len(first) :][:MOST_NAMED]
-        known = "".join(f"; {part.subject} accounts for {_about(part.share)}" for part in rest)
+        known = "".join(f"; {part.subject} accounts for {_about(part.share)}" for part in rest[:MOST_NAMED])
+        parts = (*(ExplainedBy(name) for name in names), *rest)
         return Explanation(parts, f"{text}the reference cannot tell{known}")
 
     def _named(self, window: _Window, moved: Mapping[int, Finding], named: list[int], *, broken: bool) -> Explanation:
@@ -217,15 +229,12 @@ class Attribution:
         parts = tuple(window.explained_by(at, self._subject(at)) for at in named)
         names = [part.subject for part in parts]
         if is_mix:
-            together = sum(part.share for part in parts)
+            together = sum(part.share or 0.0 for part in parts)
             text = f"the mix of events changed: {listed(names, MOST_NAMED)} together {_about(together)}"
             return Explanation(parts, f"{text} of {self._whose} change")
         others = "".join(f", {part.subject} {_about(part.share)}" for part in parts[1:MOST_NAMED])
         text = f"{parts[0].subject} explains {_about(parts[0].share)} of {self._whose} change{others}"
-        whose = "its" if len(parts) == 1 else "their"
-        usual = (
-            f"; {whose} values changed, while the columns correlated with it did not (a unit, imputed or corrupted?)"
-        )
+        usual = f"; {parts[0].subject} changed without the columns it goes with (a unit, imputed or corrupted?)"
         return Explanation(parts, text + (usual if broken else ""))
 
     def _partition(self, windows: Windows, window: int, change: float) -> ExplainedBy | None:
@@ -258,8 +267,10 @@ def _earlier_first(ordered: list[int], sizes: list[float], moved: Mapping[int, F
     return sorted(equal, key=lambda at: began(moved[at])) + ordered[len(equal) :]
 
 
-def _about(share: float) -> str:
+def _about(share: float | None) -> str:
     """A share of the change as people read it: parts may exceed the whole by what the regression does not see."""
+    if share is None:
+        return "a part that is not known"
     return "all" if share >= WHOLE else f"about {100 * share:.0f} %"
 
 

@@ -78,6 +78,16 @@ def cause_named(name: str) -> type[Cause[Any]] | None:
     return _BY_NAME[name][0] if name in _BY_NAME else None
 
 
+def sample_of(name: str) -> str:
+    """What the events of the windows of a finding with this cause are: events, labels, ..., one of them."""
+    return NAMES[name].sample if name in NAMES else CauseName(name).sample
+
+
+def next_step_of(name: str) -> str:
+    """What a person does first about a finding with this cause, without a full stop; "" for an unknown cause."""
+    return NAMES[name].next_step if name in NAMES else ""
+
+
 def with_share(figure: str) -> tuple[str, ...]:
     """The names of the causes whose "value" or "effect" (`figure`) is a share of events."""
     return tuple(name for name, named in NAMES.items() if named.share == figure)

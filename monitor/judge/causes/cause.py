@@ -9,7 +9,7 @@ To add a cause:
    with `names` and every abstract method. Pure arithmetic goes to `monitor/stats/`. Where a change has a size, also
    `change`, `left` and `effect`: a finding ends when little of its change is left, and can page again if it grows.
 2. `causes/catalog.py`: one line in `CAUSES`. Of two causes that find the same thing the more severe one comes first.
-3. `tests/house.py`: the file's name, before `causes.catalog`.
+3. `tests/floors.py`: the file's name, before `causes.catalog`.
 4. `monitor/settings/model.py`: its names in `Cause`, so that `severity` and `least_effect` can be set by them (remove
    them from `LATER_CAUSES` in `later.py` if they are there); then `python -m tests.documents`, and `driftd rules
    --config docs/example/driftd.yaml > deploy/prometheus/driftd.rules.yml`, as alert texts contain them.
@@ -50,7 +50,8 @@ class CauseName(NamedTuple):
 
     `in_alert` and `on_page` follow the column's name in an alert and on the status page ("" is the name itself).
     `share` names the figure of a finding that is a share of events: "value", "effect", or "" for none.
-    `of_model` names what changed in an alert about the model itself ("" is its predictions).
+    `of_model` names what changed in an alert about the model itself ("" is its predictions). `sample` names what the
+    `events` of its windows are. `next_step` is what a person does first, as a sentence without its full stop.
     """
 
     name: str
@@ -58,6 +59,8 @@ class CauseName(NamedTuple):
     on_page: str = ""
     share: str = ""
     of_model: str = ""
+    sample: str = "event"
+    next_step: str = ""
 
 
 class TicketReason(NamedTuple):
@@ -70,12 +73,13 @@ class TicketReason(NamedTuple):
 class Candidate(NamedTuple):
     """A window over its threshold, with what is needed to choose one per key; only the chosen one becomes a finding.
 
-    `began_us` gives the event time at which the change began.
+    `start_us` is the start of the window, `began_us` gives the event time at which the change began.
     """
 
     key: FindingKey
     severity: str
     exceedance: float
+    start_us: int
     began_us: Callable[[], int]
     finding: Callable[[], Finding]
 

@@ -28,7 +28,7 @@ from monitor.stats.digits import before_and_after, told_apart
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.slots import Slots
-from monitor.stats.testing.direction_test import Evaluation, evaluate
+from monitor.stats.testing.directional import Evaluation, evaluate
 from monitor.stats.testing.directions import BIN
 from monitor.text import many
 

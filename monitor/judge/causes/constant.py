@@ -51,7 +51,14 @@ class Measured:
 class Constant(Cause[Measured]):
     """A column stuck at one value. That explains its changed distribution."""
 
-    names = (CauseName(CONSTANT, in_alert="stuck at one value", on_page="stuck at one value"),)
+    names = (
+        CauseName(
+            CONSTANT,
+            in_alert="stuck at one value",
+            on_page="stuck at one value",
+            next_step="look for a cache, a default value or a source that has died",
+        ),
+    )
     explains = ("distribution",)
     #: counts (B + Q,) of a column in base windows before a time, since its distribution is a finding, empty where there
     #: are none yet; None where it is no finding
@@ -238,6 +245,7 @@ class Constant(Cause[Measured]):
             FindingKey(self.prepared.subjects[column], CONSTANT),
             self._severity(evaluation, window, column),
             self._chance(evaluation, window, column)[0],
+            evaluation.windows.start_us(window),
             partial(evaluation.windows.start_us, window),
             partial(self._finding, evaluation, window, column),
         )
@@ -260,9 +268,10 @@ class Constant(Cause[Measured]):
         # numeric values are never shown
         ordered = self.prepared.ordered[column]
         category = "" if ordered else self._category(windows, window, column)
+        where = self._bin(windows, window, column) if ordered else ""
         what = self.policy.of_column(about).quoted(category) if category else "one and the same"
         before = percent(about.modal_share)
-        detail = f"all {n:,} values are {what}; the most frequent value of the reference had {before}"
+        detail = f"all {n:,} values are {what}{where}; the most frequent value of the reference had {before}"
         share = self._live_share(windows, window, column)
         if share is not None:
             detail += f", and since this column's distribution changed the same value has had {percent(share)}"
@@ -286,6 +295,15 @@ class Constant(Cause[Measured]):
             headline=f"{subject} is stuck: all {n:,} values are {what}",
             records=windows.records(window),
         )
+
+    def _bin(self, windows: Windows, window: int, column: int) -> str:
+        """`, in the bin 41 to 43.5`: which of the reference's bins a number that is not named is in."""
+        about = self.prepared.columns[column]
+        counts = windows.counts[window, column, : self.prepared.width]
+        if not counts.any():
+            return ", outside the reference's range"
+        labels = self.policy.of_column(about).labels(about.bins)
+        return f", in the bin {labels[int(counts.argmax())]}"
 
     def _category(self, windows: Windows, window: int, column: int) -> str:
         """The one category of a window and column; "" if its name is not known any more."""

@@ -36,7 +36,7 @@ from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.stats.bins.agreement import Agreement
 from monitor.stats.tallies.block import Block
-from monitor.stats.testing.direction_test import ERRORS_ABOVE_LEAST
+from monitor.stats.testing.directional import ERRORS_ABOVE_LEAST
 from monitor.stats.testing.directions import BIN, BUCKETS, CATEGORY, CUT, LEAST_MOVE, OUTER
 from monitor.stats.testing.ending import joined, left_of_cut, left_of_shares
 from monitor.stats.testing.evidence import chi_square_tail
@@ -69,8 +69,18 @@ class Distribution(Cause[Measured]):
     """The shape of a column's values."""
 
     names = tuple(
-        CauseName(name, in_alert="distribution changed", on_page="distribution changed", share="effect")
-        for name in (DISTRIBUTION, "score", "prediction")
+        CauseName(
+            name,
+            in_alert="distribution changed",
+            on_page="distribution changed",
+            share="effect",
+            next_step=next_step,
+        )
+        for name, next_step in (
+            (DISTRIBUTION, "ask what changed at that time where it is produced, or among the clients"),
+            ("score", "look at the columns that moved with it, then at what was deployed at that time"),
+            ("prediction", "look at the score and the threshold of the model, then at what was deployed at that time"),
+        )
     )
     state_name = "watch"
 
@@ -142,17 +152,18 @@ class Distribution(Cause[Measured]):
         for column in np.flatnonzero(measured.may_be_over.any(0)).tolist():
             exceedance[:, column] = measured.exceedance_of(column)
         for window, column in places(exceedance > 1):
-            if not self._is_told(measured, window, column):
+            if not self._is_reported(measured, window, column):
                 continue
             yield Candidate(
                 self._key(column),
                 self._severity(evaluation.windows, measured, window, column, recent),
                 float(exceedance[window, column]),
+                evaluation.windows.start_us(window),
                 partial(self._words.began_us, evaluation.windows, window, column),
                 partial(self._finding, evaluation, window, column, recent),
             )
 
-    def _is_told(self, measured: Measured, window: int, column: int) -> bool:
+    def _is_reported(self, measured: Measured, window: int, column: int) -> bool:
         """Whether a change that is over is a finding of this cause."""
         return True
 

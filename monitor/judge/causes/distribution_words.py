@@ -123,7 +123,7 @@ class DistributionWords:
         moved = (seen.mean - usual) / about.scale
         up = self.is_up(windows, window, column)
         if abs(moved) >= LEAST_SHIFT and (moved > 0) == up:
-            words = f"moved {'up' if up else 'down'} by {abs(moved):.2g} sd"
+            words = f"moved {'up' if up else 'down'} by {_of_sd(abs(moved))} sd"
         else:
             words = "changed its shape"  # the mean stays, or goes the other way
         what = {BIN: "one bin's share", OUTER: "outer bins' share"}.get(
@@ -193,6 +193,11 @@ class DistributionWords:
         s, place = self.place[column]
         allowed = measured.allowed[window, column]
         return "" if self.sides[s].free[place] or np.isnan(allowed) else f", allowed {allowed:.2g}"
+
+
+def _of_sd(size: float) -> str:
+    """A number of standard deviations: two digits, or all of a large one."""
+    return f"{size:,.0f}" if size >= 100 else f"{size:.2g}"
 
 
 def unit_of(prepared: PreparedReference, windows: Windows, window: int, column: int) -> UnitChange | None:

@@ -22,7 +22,13 @@ from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.tallies.block import Block
 
 PERFORMANCE: Final = "performance"
-PERFORMANCE_NAME: Final = CauseName(PERFORMANCE, in_alert="are wrong more often", on_page="performance")
+PERFORMANCE_NAME: Final = CauseName(
+    PERFORMANCE,
+    in_alert="are wrong more often",
+    on_page="performance",
+    sample="label",
+    next_step="see whether a column moved too; if none did, the world changed: retrain the model, or roll it back",
+)
 #: the detector is reset after this many values, which depends on the stream alone, so that memory stays bounded
 MAX_FED: Final = 4_096
 DELTA: Final = 0.002

@@ -119,7 +119,14 @@ class _Share(SequentialCause):
 class Duplicates(_Share):
     """Events that repeat the id of one before: a producer that sends again, or a topic that is read twice."""
 
-    names = (CauseName("duplicates", in_alert="with repeated ids", of_model="events"),)
+    names = (
+        CauseName(
+            "duplicates",
+            in_alert="with repeated ids",
+            of_model="events",
+            next_step="see which producer sends again, or which job fills the topic twice",
+        ),
+    )
     state_name = "duplicates"
     counted = DUPLICATES
 
@@ -137,7 +144,14 @@ class Duplicates(_Share):
 class ClockSkew(_Share):
     """Events whose time is far ahead of the others of their partition: a producer's clock is wrong."""
 
-    names = (CauseName("clock", in_alert="with a time far ahead", of_model="events"),)
+    names = (
+        CauseName(
+            "clock",
+            in_alert="with a time far ahead",
+            of_model="events",
+            next_step="find the host whose clock is wrong",
+        ),
+    )
     state_name = "clock"
     counted = AHEAD
 

@@ -82,6 +82,7 @@ class FeaturesGone(Cause[Measured]):
                 self._key,
                 self._severity(measured, window),
                 float(measured.exceedance[window]),
+                evaluation.windows.start_us(window),
                 partial(self._began, evaluation.windows, window),
                 partial(self._finding, evaluation, window),
             )

@@ -40,13 +40,30 @@ LEAST_CHANGE: Final = 0.1
 _KEPT: Final = 2 * LONGEST
 
 
+_ASK: Final = "ask who makes the labels: a job, a topic, or ids that no longer match"
+
+
 class LabelFacts(SequentialCause):
     """How late labels come, and how many. Nothing is said where the reference has none."""
 
     names = (
-        CauseName(DELAY, in_alert="come later", on_page="label delay", share="value", of_model="labels"),
         CauseName(
-            COVERAGE, in_alert="without a label", on_page="label coverage", share="value", of_model="predictions"
+            DELAY,
+            in_alert="come later",
+            on_page="label delay",
+            share="value",
+            of_model="labels",
+            sample="label",
+            next_step=_ASK,
+        ),
+        CauseName(
+            COVERAGE,
+            in_alert="without a label",
+            on_page="label coverage",
+            share="value",
+            of_model="predictions",
+            sample="prediction",
+            next_step=_ASK,
         ),
     )
     state_name = "label_facts"

@@ -36,7 +36,7 @@ from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.performance.outcome_tally import LABEL_VALUE, OutcomeTally
 from monitor.stats.tallies.block import Block
 from monitor.stats.testing.ending import left_of
-from monitor.stats.testing.mean_test import ROWS, SQUARES, SUM, chance
+from monitor.stats.testing.mean_difference import ROWS, SQUARES, SUM, chance
 
 OUTCOME: Final = "outcome"
 #: the smallest change that pages unless settings say otherwise: of a mean in standard deviations of the reference's
@@ -176,7 +176,16 @@ class OneOutcome:
 class Outcomes(SequentialCause):
     """The named outcomes of one model version that its reference has."""
 
-    names = (CauseName(OUTCOME, in_alert="is not what it was", on_page="outcome"), COST_NAME)
+    names = (
+        CauseName(
+            OUTCOME,
+            in_alert="is not what it was",
+            on_page="outcome",
+            sample="outcome",
+            next_step="see whether whoever gives it works otherwise now, else what the model does otherwise",
+        ),
+        COST_NAME,
+    )
     state_name = "outcome"
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:

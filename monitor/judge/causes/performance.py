@@ -33,12 +33,18 @@ from monitor.stats.performance.judged_errors import LEAST_EFFECTS, TWO_SIDED, al
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.tallies.block import Block
 from monitor.stats.testing.ending import left_of
-from monitor.stats.testing.mean_test import ROWS, chance
+from monitor.stats.testing.mean_difference import ROWS, chance
 from monitor.stats.variance.long_run import LEAST_ROWS
 
 #: names of the findings by figure; all others are of `performance`
 _CAUSES: Final = {CALIBRATION_ERROR: "calibration", BIAS: "calibration", COST: "cost"}
-COST_NAME: Final = CauseName("cost", in_alert="cost more", on_page="cost")
+COST_NAME: Final = CauseName(
+    "cost",
+    in_alert="cost more",
+    on_page="cost",
+    sample="label",
+    next_step="see which errors became more frequent, and whether the decision's threshold still fits",
+)
 #: what a test may spend where no page budget was given
 NO_BUDGET: Final = 1e-7
 
@@ -51,7 +57,13 @@ class Performance(SequentialCause):
 
     names = (
         PERFORMANCE_NAME,
-        CauseName("calibration", in_alert="are called with wrong probabilities", on_page="calibration"),
+        CauseName(
+            "calibration",
+            in_alert="are called with wrong probabilities",
+            on_page="calibration",
+            sample="label",
+            next_step="see whether the share of positives changed; then calibrate the scores again or retrain",
+        ),
         COST_NAME,
     )
     state_name = "performance"

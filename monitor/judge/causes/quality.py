@@ -44,16 +44,45 @@ from monitor.stats.variance.quality_dispersion import (
 from monitor.text import percent
 
 #: of one column, and of all features of a model together
-ABSENCE = CauseName("absent", on_page="key not there", share="value", of_model="features")
+ABSENCE = CauseName(
+    "absent",
+    on_page="key not there",
+    share="value",
+    of_model="features",
+    next_step="ask who produces it what was deployed at that time; if it is to stay away, build a new reference",
+)
 _NAMES = {
-    "missing": CauseName("missing", on_page="missing values", share="value"),
-    "absent": ABSENCE,
-    "unseen": CauseName("unseen", in_alert="with never-seen values", on_page="never-seen values", share="value"),
-    "outside": CauseName(
-        "outside", in_alert="outside its range", on_page="outside the reference's range", share="value"
+    "missing": CauseName(
+        "missing",
+        on_page="missing values",
+        share="value",
+        next_step="ask who produces it what was deployed at that time: a join, a source or a default value",
     ),
-    "type": CauseName("type", in_alert="of the wrong type", on_page="values of the wrong type", share="value"),
+    "absent": ABSENCE,
+    "unseen": CauseName(
+        "unseen",
+        in_alert="with never-seen values",
+        on_page="never-seen values",
+        share="value",
+        next_step="map the values, or train the model with them; if they are to stay, build a new reference",
+    ),
+    "outside": CauseName(
+        "outside",
+        in_alert="outside its range",
+        on_page="outside the reference's range",
+        share="value",
+        next_step="look for a changed unit, scale or sentinel value where it is produced",
+    ),
+    "type": CauseName(
+        "type",
+        in_alert="of the wrong type",
+        on_page="values of the wrong type",
+        share="value",
+        next_step="undo what writes it in another form: a changed schema, client or export",
+    ),
 }
+#: what a share is of, where the cause's name does not say
+_SHARES = {"type": "of the wrong type", "unseen": "never seen"}
 #: `outside` pages only while the newest panes still have this part of the window's share: a burst that ended does not
 RECENT_PART = 0.5
 #: tests per quality count: of events, and of base windows with a hit
@@ -135,6 +164,7 @@ class Quality(Cause[QualityTails]):
                 FindingKey(self.prepared.subjects[column], QUALITY_COUNTS[slot]),
                 severity,
                 float(measured.exceedance[at]),
+                evaluation.windows.start_us(window),
                 partial(self._began, evaluation.windows, at),
                 partial(self._finding, evaluation, at, severity, reason),
             )
@@ -316,7 +346,8 @@ class Quality(Cause[QualityTails]):
         change: UnitChange | None,
     ) -> str:
         window, column, slot = at
-        details = [f"share {QUALITY_COUNTS[slot]}: {percent(before)} -> {percent(share)}{came}"]
+        of = _SHARES.get(QUALITY_COUNTS[slot], QUALITY_COUNTS[slot])
+        details = [f"share {of}: {percent(before)} -> {percent(share)}{came}"]
         if slot == OUTSIDE:
             about = self.prepared.columns[column]
             low, high = told_apart([about.bins.low, about.bins.high])

@@ -30,7 +30,12 @@ from monitor.text import number
 
 Ints = NDArray[np.int64]
 
-RELATION: Final = CauseName("relation", in_alert="no longer go together", on_page="relation")
+RELATION: Final = CauseName(
+    "relation",
+    in_alert="no longer go together",
+    on_page="relation",
+    next_step="look at the join or lookup that brings the two columns together",
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Measured:
     @cached_property
     def alone(self) -> NDArray[np.bool_]:
         """(W, P) pairs over their threshold whose columns are unchanged."""
-        return np.asarray((self.related.over > 1) & ~self.attached, np.bool_)
+        return np.asarray((self.related.exceedance > 1) & ~self.attached, np.bool_)
 
 
 class Relation(Cause[Measured]):
@@ -79,9 +84,9 @@ class Relation(Cause[Measured]):
             for span, rate in zip(windows.spans, rates.tolist(), strict=True)
         ]
         related = self._test.measure(self._counts(windows), rates, np.array(levels, np.int64), alpha, self._least)
-        attached = np.zeros(related.over.shape, np.bool_)
+        attached = np.zeros(related.exceedance.shape, np.bool_)
         moved: dict[tuple[int, int], bool] = {}
-        for window, pair in places(related.over > 1):
+        for window, pair in places(related.exceedance > 1):
             for column in self._pairs[pair]:
                 at = (window, column)
                 if at not in moved:
@@ -99,7 +104,8 @@ class Relation(Cause[Measured]):
                 yield Candidate(
                     FindingKey(self._subjects[group.key], RELATION.name),
                     self._severity(measured, window, group),
-                    float(measured.related.over[window, group.key]),
+                    float(measured.related.exceedance[window, group.key]),
+                    evaluation.windows.start_us(window),
                     partial(evaluation.windows.start_us, window),
                     partial(self._finding, evaluation, window, group),
                 )
@@ -112,9 +118,9 @@ class Relation(Cause[Measured]):
         """
         measured = evaluation.of(self)
         said: dict[str, list[str]] = {}
-        over = measured.related.over > 1
+        over = measured.related.exceedance > 1
         for (pair,) in places(np.atleast_1d(over.any(0))):
-            window = int(measured.related.over[:, pair].argmax())
+            window = int(measured.related.exceedance[:, pair].argmax())
             change = float(measured.related.before[window, pair]), float(measured.related.now[window, pair])
             newest = self._moved(evaluation.windows, 0, pair)
             if not (change[1] - change[0]) * newest > 0 or abs(newest) < LEAST_CHANGE:
@@ -126,7 +132,7 @@ class Relation(Cause[Measured]):
 
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
         pair = self._pair(key)
-        return None if pair is None else float(evaluation.of(self).related.over[0, pair])
+        return None if pair is None else float(evaluation.of(self).related.exceedance[0, pair])
 
     def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
         """The change of the correlation, one number."""
@@ -141,8 +147,8 @@ class Relation(Cause[Measured]):
 
     def figures(self, evaluation: Evaluation) -> Iterator[tuple[str, Figures]]:
         related = evaluation.of(self).related
-        for (pair,) in places(np.atleast_1d((related.over > 0).any(0))):
-            worst = int(related.over[:, pair].argmax())
+        for (pair,) in places(np.atleast_1d((related.exceedance > 0).any(0))):
+            worst = int(related.exceedance[:, pair].argmax())
             z = float(related.z[worst, pair])
             yield (
                 self._subjects[pair],
@@ -153,7 +159,7 @@ class Relation(Cause[Measured]):
                     effect=abs(float(related.now[worst, pair] - related.before[worst, pair])),
                     p=0.0 if self._test is None else self._test.chance(z, pair),
                     samples=int(self._counts(evaluation.windows)[worst, pair].sum()),
-                    exceedance=float(related.over[worst, pair]),
+                    exceedance=float(related.exceedance[worst, pair]),
                 ),
             )
 
@@ -210,7 +216,7 @@ class Relation(Cause[Measured]):
         changes = {
             one: (float(related.before[window, one]), float(related.now[window, one]))
             for one in group.pairs
-            if related.over[window, one] > 1
+            if related.exceedance[window, one] > 1
         }
         exchanged = self._exchanged(windows, window, measured)
         return Finding(
@@ -224,7 +230,7 @@ class Relation(Cause[Measured]):
             p=0.0 if self._test is None else self._test.chance(z, pair),
             effect=abs(now - before),
             effect_unit="correlation of levels",
-            exceedance=float(related.over[window, pair]),
+            exceedance=float(related.exceedance[window, pair]),
             direction="down" if abs(now) < abs(before) else "up",
             detail=detail(self.prepared, self._pairs, changes),
             headline=headline(self.prepared, self._pairs, group, changes, exchanged),

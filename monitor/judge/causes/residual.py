@@ -96,6 +96,7 @@ class Residual(Cause[Measured]):
                 self.key,
                 self._severity(),
                 float(measured.exceedance[window]),
+                evaluation.windows.start_us(window),
                 partial(evaluation.windows.start_us, window),
                 partial(self._finding, evaluation, window),
             )

@@ -6,7 +6,7 @@ of one that is gone, it was renamed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -66,7 +66,14 @@ class _Sample(NamedTuple):
 class Schema(SequentialCause):
     """New and renamed columns. The subject is the new column."""
 
-    names = (CauseName(SCHEMA, in_alert="is new", on_page="new column"),)
+    names = (
+        CauseName(
+            SCHEMA,
+            in_alert="is new",
+            on_page="new column",
+            next_step="undo a rename; for a column that is to stay build a new reference",
+        ),
+    )
     state_name = "schema"
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
@@ -100,9 +107,9 @@ class Schema(SequentialCause):
         reported = {subject: 0 if subject in self._shares else blocks + 1 for subject, blocks in self._without.items()}
         self._without = {subject: blocks for subject, blocks in reported.items() if blocks < GONE_BLOCKS}
         self._without |= {self._subject(name): 0 for name in steady}
-        self._renamed = {}
+        before, self._renamed = self._renamed, {}
         for name in steady:
-            gone = self._same_values(block, name)
+            gone = self._same_values(block, name, [old for old, new in before.items() if new == name])
             if gone is not None:
                 self._renamed[gone.subject(self._model)] = name
             yield self._finding(block, name, gone)
@@ -110,13 +117,18 @@ class Schema(SequentialCause):
     def _subject(self, name: str) -> str:
         return Column(name, FEATURE, ColumnBins("categorical")).subject(self._model)
 
-    def _same_values(self, block: _Sample, name: str) -> Column | None:
-        """The column that is gone whose values a new one has; of several the most probable."""
+    def _same_values(self, block: _Sample, name: str, known: Collection[str]) -> Column | None:
+        """The column that is gone whose values a new one has; of several the most probable.
+
+        One that is `known` to have been renamed stays so while it is gone: of many blocks some differ by chance.
+        """
         reference, fitting = self.prepared.reference, []
         for counted, values in block.counts.items():
             at, _, of = counted.removeprefix(VALUES).partition(":")
             if not counted.startswith(VALUES) or of != name or values.sum() < STEADY * block.events:
                 continue
+            if reference.columns[int(at)].subject(self._model) in known:
+                return reference.columns[int(at)]
             chance = same_shares(values, reference.counts[int(at)])
             if chance >= LEAST_CHANCE:
                 fitting.append((chance, -int(at)))
@@ -171,6 +183,7 @@ class Schema(SequentialCause):
             detail=detail,
             headline=headline,
             since_us=block.start_us,
+            renamed_from="" if gone is None else gone.subject(self._model),
         )
 
     def to_state(self) -> dict[str, Any]:

@@ -130,6 +130,7 @@ class SegmentQuality(Cause[SegmentTails | None]):
                 self._view.key(column, QUALITY_COUNTS[slot]),
                 severity,
                 float(measured.exceedance[at]),
+                measured.windows.start_us(window),
                 partial(measured.windows.start_us, window),
                 partial(self._finding, self._view, measured, at, severity, reason),
             )

@@ -28,7 +28,7 @@ from monitor.stats.tallies.block import Block
 #: a segment explains a change of which the other events have at most this part
 LEAST_OWN: Final = 0.5
 #: windows of L base windows are compared whenever so many parts of L are over
-LOOKS: Final = 4
+EVALUATIONS_A_LENGTH: Final = 4
 
 
 class Segments(Cause[Evaluation]):
@@ -69,7 +69,7 @@ class Segments(Cause[Evaluation]):
         if self._inner is None:
             return evaluation
         lengths = evaluation.windows.lengths
-        due = [at for at, length in enumerate(lengths) if self._closed % max(length // LOOKS, 1) == 0]
+        due = [at for at, length in enumerate(lengths) if self._closed % max(length // EVALUATIONS_A_LENGTH, 1) == 0]
         return self._inner.evaluation(evaluation, due if len(lengths) > 1 else range(len(lengths)))
 
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
@@ -155,7 +155,7 @@ class InSegments(Distribution):
         for column in np.flatnonzero(measured.may_be_over.any(0)).tolist():
             exceedance = measured.exceedance_of(column)
             worst = int(exceedance.argmax())
-            if exceedance[worst] > 1 and self._is_told(measured, worst, column):
+            if exceedance[worst] > 1 and self._is_reported(measured, worst, column):
                 yield self._figures(evaluation, worst, column)
 
     def _figures(self, evaluation: Evaluation, window: int, column: int) -> tuple[str, Figures]:
@@ -172,7 +172,7 @@ class InSegments(Distribution):
             segment=key.segment,
         )
 
-    def _is_told(self, measured: Measured, window: int, column: int) -> bool:
+    def _is_reported(self, measured: Measured, window: int, column: int) -> bool:
         """Whether the change is the segment's own: no share of the other events moved nearly as much."""
         (s, place), (one, at) = self._place[column], measured.of(column)
         direction, expected = measured.direction_of(window, column), measured.comparisons[s].expected

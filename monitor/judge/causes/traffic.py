@@ -38,7 +38,14 @@ _KEPT: Final = 2 * LONGEST
 class TrafficRate(SequentialCause):
     """The rate of events, and a stop. The subject is the model."""
 
-    names = (CauseName(TRAFFIC, in_alert="changed", of_model="traffic"),)
+    names = (
+        CauseName(
+            TRAFFIC,
+            in_alert="changed",
+            of_model="traffic",
+            next_step="see whether the producer runs and writes to this topic, and whether a client came or went",
+        ),
+    )
     state_name = "traffic"
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:

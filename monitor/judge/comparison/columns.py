@@ -18,7 +18,7 @@ from monitor.judge.windows.season import SideSeason, time_of, times_of
 from monitor.stats.bins.name_bins import NameBins, buckets_of, joined_chi_square, regroup, total_variation
 from monitor.stats.bins.reference_bins import OUTSIDE
 from monitor.stats.tallies.tally import BELOW, Tally
-from monitor.stats.testing.direction_test import DirectionReference, Expected, evaluate
+from monitor.stats.testing.directional import DirectionReference, Expected, evaluate
 from monitor.stats.testing.directions import Directions
 from monitor.stats.testing.evidence import chi_square_critical
 from monitor.stats.testing.screening import DirectionScreen, NameScreen, size_steps

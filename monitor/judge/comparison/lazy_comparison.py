@@ -16,7 +16,7 @@ import numpy as np
 from monitor.judge.comparison.columns import EVERY, Compared, Comparison, Flags, Ints
 from monitor.judge.windows.prepared_reference import DISTANCE_FACTOR, Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
-from monitor.stats.testing.direction_test import Expected
+from monitor.stats.testing.directional import Expected
 from monitor.stats.testing.directions import CUT
 
 #: of more columns it costs less to compare all of them at once

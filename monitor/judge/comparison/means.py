@@ -1,6 +1,6 @@
 """Whether the mean of what labels bring is higher than in the reference: one side of one number, in several windows.
 
-Windows of 1, 2, 4, ... base windows of labelled predictions are compared by the mean test (`stats.mean_test`), with the
+Windows of 1, 2, 4, ... base windows of labelled predictions are compared by `stats.mean_difference`, with the
 number's own variation in the reference; where its rows depend on each other, also with the largest rise in the
 reference.
 """
@@ -19,14 +19,14 @@ from monitor.judge.windows.label_windows import LabelWindow
 from monitor.judge.windows.prepared_reference import DISTANCE_FACTOR, LEARNED_REACH, LENGTH_TOLERANCE
 from monitor.reference.performance_part import ErrorVariation
 from monitor.stats.performance.judged_errors import TWO_SIDED, other_side
-from monitor.stats.testing.mean_test import ROWS, SUM, Difference, critical, difference
+from monitor.stats.testing.mean_difference import ROWS, SUM, Difference, critical, difference
 from monitor.stats.variance.long_run import LEAST_ROWS, ROWS_WITHOUT_DISTANCE
 
 #: ... for evidence alone to decide: fewer cohorts cannot show that they depend on each other
 WINDOWS_WITHOUT_DISTANCE: Final = 20
 #: least rows of a window in which something is said of a mean
 LEAST_IN_WINDOW: Final = 20
-#: a page needs its least effect and so many standard errors, as of the distributions: see `stats.direction_test`
+#: a page needs its least effect and so many standard errors, as of the distributions: see `stats.directional`
 ERRORS_ABOVE_LEAST: Final = 2.0
 
 

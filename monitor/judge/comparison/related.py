@@ -46,13 +46,13 @@ EXCHANGED: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """Of W windows and P pairs, all (W, P): how far `over` (1: at the threshold), the statistic `z` and its `critical`.
+    """Of W windows and P pairs, all (W, P): `exceedance` (1: at the threshold), the statistic `z` and its `critical`.
 
     `now` is the correlation of the levels and `before` what the reference's would be with the live margins. All but
     `critical` are 0 where a pair was not tested.
     """
 
-    over: Floats
+    exceedance: Floats
     z: Floats
     critical: Floats
     now: Floats
@@ -139,7 +139,7 @@ class PairTest:
         over = np.where(self.relations.dependent[pairs], np.minimum(over, gated), over)
         first, second = self.first[pairs], self.second[pairs]
         now, before = correlation(live, first, second), correlation(fitted, first, second)
-        out.over[windows, pairs] = np.where(np.abs(now - before) >= least, over, 0.0)
+        out.exceedance[windows, pairs] = np.where(np.abs(now - before) >= least, over, 0.0)
         out.z[windows, pairs], out.now[windows, pairs], out.before[windows, pairs] = z, now, before
 
     def change(self, counts: Ints, pair: int) -> tuple[float, float]:

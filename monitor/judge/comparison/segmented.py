@@ -22,7 +22,7 @@ from monitor.reference.segments import OTHER, Segments, below_name, counts_name
 from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.names import LONGEST
 from monitor.stats.tallies.tally import BELOW, SUMS
-from monitor.stats.testing.direction_test import Expected
+from monitor.stats.testing.directional import Expected
 from monitor.visible import one_line
 
 Ints = NDArray[np.int64]

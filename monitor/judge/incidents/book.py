@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from monitor.clock import DAY_US
-from monitor.findings import INFO, PAGE, SEVERITY_RANK, TICKET, Finding, FindingEnd, FindingKey, Transition
+from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingEnd, FindingKey, Transition
 from monitor.judge.incidents.ended import KEPT, Ended, lasted
 from monitor.judge.incidents.first_cause import in_words
 from monitor.judge.incidents.incident import (
@@ -32,6 +32,8 @@ from monitor.judge.incidents.incident import (
     OpenFinding,
     TransitionContext,
     incident_id,
+    lowered,
+    since_of,
     worst_by_key,
     worst_first,
 )
@@ -43,7 +45,7 @@ from monitor.stats.testing.ending import MIN_LASTING_WINDOWS, end_windows, has_e
 class Now(NamedTuple):
     """A finding's subject in the newest windows: exceedance, remaining part of the change, effect."""
 
-    over: float
+    exceedance: float
     left: float
     effect: float
 
@@ -111,6 +113,7 @@ class IncidentBook:
             if self._take(finding, measurements, base_window=base_window):
                 opened = True
                 report |= finding.severity == PAGE and finding.key.subject not in known
+        ended |= self._end_parts(context.at_us)
         return transitions + self._move(opened or ended, report, context)
 
     def end(self, ends: Iterable[FindingEnd], context: TransitionContext) -> list[Transition]:
@@ -137,7 +140,7 @@ class IncidentBook:
         self, most_severe: Callable[[Finding], str], context: TransitionContext, reason: str
     ) -> list[Transition]:
         """Lower the open findings to what changed settings allow; one that is `info` now is open no more."""
-        changed, left = _lowered(self.open, most_severe), _lowered(self.lasting, most_severe)
+        changed, left = lowered(self.open, most_severe), lowered(self.lasting, most_severe)
         transitions: list[Transition] = []
         if left and self.lasting_incident is not None:
             transitions += self._lasting_now(self.lasting_incident, context, reason)
@@ -169,6 +172,11 @@ class IncidentBook:
         """Since when a finding of this key is open, on its own or in the lasting ticket; None if none is."""
         return min((book[key].since_us for book in (self.open, self.lasting) if key in book), default=None)
 
+    def is_graver(self, finding: Finding) -> bool:
+        """Whether it says more than the finding of its key that is open, if one is: newest panes are few events."""
+        known = self.open.get(finding.key) or self.lasting.get(finding.key)
+        return known is None or SEVERITY_RANK[finding.severity] > SEVERITY_RANK[known.finding.severity]
+
     def findings(self) -> list[Finding]:
         """All that are open, those of the lasting ticket too."""
         return [known.finding for book in (self.open, self.lasting) for known in book.values()]
@@ -186,7 +194,7 @@ class IncidentBook:
             return False
         if lasting is not None and not (base_window and self._has_grown(lasting, measurements)):
             return False
-        since = finding.since_us if finding.since_us is not None else finding.window.start_us
+        since = since_of(finding, self.open)
         then = measurements.opening(finding)
         held = 0 if finding.silenced else None
         self.open[key] = OpenFinding(replace(finding, since_us=since), finding.base_windows, since, then, held=held)
@@ -206,12 +214,21 @@ class IncidentBook:
             one.finding.severity == PAGE or not pages for one in known
         )
 
+    def _end_parts(self, at_us: int) -> bool:
+        """Remove the findings that a page is about which opened later, as a pair whose column moved; True if any."""
+        pages = {key.subject for key, known in self.open.items() if known.finding.severity == PAGE}
+        ended = [key for key, known in self.open.items() if not pages.isdisjoint(known.finding.part_of)]
+        for key in ended:
+            del self.open[key]
+            self.ended_us[key] = at_us
+        return bool(ended)
+
     def _end(self, book: Findings, measurements: Measurements, at_us: int) -> bool:
         """Remove the findings that ended; True if there were any."""
         ended = []
         for key, known in book.items():
             now = measurements.now(known, end_windows(known.base_windows, self._longest))
-            if now is not None and has_ended(now.over, now.left):
+            if now is not None and has_ended(now.exceedance, now.left):
                 ended.append(key)
         for key in ended:
             del book[key]
@@ -363,20 +380,6 @@ class IncidentBook:
         if self.incident is not None:
             self.incident.remember(worst_first(self.open))
         self.pages, self.tickets = state.pages, state.tickets
-
-
-def _lowered(book: Findings, most_severe: Callable[[Finding], str]) -> bool:
-    """Lower each finding to the severity it may have, and remove those that are `info`; True if any changed."""
-    changed = False
-    for key, known in list(book.items()):
-        allowed = most_severe(known.finding)
-        if SEVERITY_RANK[allowed] < SEVERITY_RANK[known.finding.severity]:
-            changed = True
-            if allowed == INFO:
-                del book[key]
-            else:
-                known.finding = replace(known.finding, severity=allowed)
-    return changed
 
 
 def _level_windows(known: OpenFinding) -> int:

@@ -7,7 +7,8 @@ earlier one. Whatever the score itself shows (its shape, that it is stuck) is an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from monitor.findings import SEVERITY_RANK, Finding, FindingKey
@@ -25,6 +26,7 @@ _OTHER_VALUES: Final = frozenset(("missing", "absent", "unseen", "outside", "typ
 _STUCK: Final = "constant"
 LEAST_OTHER_VALUES: Final = 0.2
 _TRAFFIC: Final = "traffic"
+_ABSENT: Final = "absent"
 #: derived columns named of one vector or text
 MOST_NAMED: Final = 3
 #: columns that changed together, each of which may look as ever: it moves the score like no column alone
@@ -41,7 +43,7 @@ def likely_first(findings: Sequence[Finding]) -> Finding | None:
     if explained is not None:
         named = [part.subject for part in explained.parts]
         by_name = (one for subject in named for one in inputs if one.key.subject == subject)
-        related = (one for one in inputs if one.key.cause == _RELATION)
+        related = (one for one in inputs if one.key.cause == _RELATION and not is_of_outputs(one))
         return next(by_name, None) or next(related, None)
     return _largest(inputs) or next(iter(outputs or findings), None)
 
@@ -53,6 +55,13 @@ def is_stop(finding: Finding) -> bool:
 
 def _is_output(finding: Finding) -> bool:
     return finding.key.cause in (*_OUTPUTS, *_RESULTS) or finding.key.subject in _OWN_COLUMNS
+
+
+def is_of_outputs(relation: Finding) -> bool:
+    """Whether the finding of a pair of columns is about the model's own: what changed the score changes that too."""
+    return any(
+        relation.key.subject.startswith(f"{own}~") or relation.key.subject.endswith(f"~{own}") for own in _OWN_COLUMNS
+    )
 
 
 def has_other_values(finding: Finding) -> bool:
@@ -91,11 +100,31 @@ def likely_cause(findings: Sequence[Finding]) -> str:
     return "" if first is None else first.key.subject
 
 
+def renames(findings: Iterable[Finding]) -> dict[str, Finding]:
+    """{column that is gone: the finding of the new column with its values}, for those that are one fault."""
+    known = list(findings)
+    gone = {one.key.subject for one in known if one.key.cause == _ABSENT}
+    return {one.renamed_from: one for one in known if one.renamed_from in gone}
+
+
+def as_one(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings, a column that was renamed once: its absence, with the words of the new column."""
+    renamed = renames(findings)
+    kept = [one for one in findings if one not in renamed.values()]
+    return [
+        replace(one, headline=renamed[one.key.subject].headline)
+        if one.key.cause == _ABSENT and one.key.subject in renamed
+        else one
+        for one in kept
+    ]
+
+
 def in_words(findings: Sequence[Finding]) -> str:
     """The likely first cause, the worst finding if that is graver, what explains the score, and how many others.
 
     That no events come is said before all: everything else is of before.
     """
+    findings = as_one(findings)
     explained = next((one for one in findings if one.explanation is not None), None)
     first = likely_first(findings) or explained or findings[0]
     graver = [one for one in findings[:1] if SEVERITY_RANK[one.severity] > SEVERITY_RANK[first.severity]]
@@ -124,6 +153,7 @@ def _of_parent(first: Finding, findings: Sequence[Finding]) -> str:
 
 def lead(findings: Sequence[Finding]) -> str:
     """Where to look first, as a sentence: the likely first cause and what it explains; "" where that is plain."""
+    findings = as_one(findings)
     explanation = next((one.explanation for one in findings if one.explanation is not None), None)
     first = likely_first(findings)
     alone = len({one.key.subject for one in findings if not is_stop(one)}) <= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.clock import rfc3339
 from monitor.events import ModelKey
-from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Transition
+from monitor.findings import INFO, PAGE, SEVERITY_RANK, TICKET, Finding, FindingKey, Transition
 from monitor.judge.incidents.ended import MAX_HEADLINES, Ended, end_summary
 from monitor.judge.incidents.first_cause import likely_cause
 from monitor.judge.incidents.silence import Silence
@@ -186,6 +186,33 @@ def _held_words(findings: Iterable[Finding], silence: Silence | None) -> str:
     if silence is None or not silence.now or not any(finding.silenced for finding in findings):
         return ""
     return f"; silenced until {rfc3339(silence.until_us)}" + (f" ({silence.reason})" if silence.reason else "")
+
+
+def since_of(finding: Finding, known: Findings) -> int:
+    """Since when an opening finding's change shows: as the column's `known` findings say, if it is the same change.
+
+    It is if it began within a base window of theirs, or if nothing else is known than that its window holds that time.
+    """
+    start, end, _ = finding.window
+    since = start if finding.since_us is None else finding.since_us
+    base_us = (end - start) // finding.base_windows
+    others = [one.since_us for key, one in known.items() if key.subject == finding.key.subject]
+    same = [other for other in others if abs(other - since) <= base_us or since == start <= other < end]
+    return min(same, key=lambda other: abs(other - since), default=since)
+
+
+def lowered(book: Findings, most_severe: Callable[[Finding], str]) -> bool:
+    """Lower each finding to the severity it may have, and remove those that are `info`; True if any changed."""
+    changed = False
+    for key, known in list(book.items()):
+        allowed = most_severe(known.finding)
+        if SEVERITY_RANK[allowed] < SEVERITY_RANK[known.finding.severity]:
+            changed = True
+            if allowed == INFO:
+                del book[key]
+            else:
+                known.finding = replace(known.finding, severity=allowed)
+    return changed
 
 
 def worst_first(known: Mapping[FindingKey, OpenFinding]) -> tuple[Finding, ...]:

@@ -68,7 +68,7 @@ class Budget:
         return self.usual_alpha(self.since(kind, start_us, end_us), share)
 
     def usual_alpha(self, since_us: float, share: float) -> float:
-        """The same of a look that comes so long after the one before."""
+        """The same of an evaluation that comes so long after the one before."""
         longest = MAX_BASE_WINDOWS * self.usual_base_us if self.usual_base_us else since_us
         return min(self.pages * share * min(since_us, longest) / self.per_us / self.tests, MOST_ALPHA)
 

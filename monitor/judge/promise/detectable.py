@@ -16,13 +16,13 @@ from monitor.judge.windows.prepared_reference import DISTANCE_FACTOR, Floats, Pr
 from monitor.reference.column import FEATURE, Column
 from monitor.reference.notes.paging import tickets_only
 from monitor.stats.bins.reference_bins import MISSING, NUMERIC, QUALITY_COUNTS
-from monitor.stats.testing.direction_test import smallest_over
+from monitor.stats.testing.directional import smallest_over
 from monitor.stats.testing.directions import LEAST_MOVE
 from monitor.stats.testing.promise import DOUBTS, FEWEST_BINS, LARGEST_ATOM, ExcessDetection, ShareDetection
 from monitor.stats.variance.live_watch import windows_before_pages
 from monitor.stats.variance.quality_dispersion import excess_criticals
 
-INFO_ONLY: Final = "an info finding, which nobody is told"
+INFO_ONLY: Final = "an info finding, which alerts nobody"
 NO_LENGTH: Final = "the reference is too short: it would take windows of which it holds fewer than three"
 
 

@@ -12,7 +12,7 @@ from monitor.count.exchange import Pane
 from monitor.judge.windows.pyramid import Windows
 from monitor.reference.season import COUNTS, Seasons
 from monitor.stats.tallies.tally import Tally
-from monitor.stats.testing.direction_test import DirectionReference, Expected
+from monitor.stats.testing.directional import DirectionReference, Expected
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -49,7 +49,7 @@ def headline(
     changes: Mapping[int, tuple[float, float]],
     exchanged: tuple[int, int] | None,
 ) -> str:
-    """`A no longer goes with B (0.89 -> 0.02), C; the column alone is unchanged: ...`; `changes` by pair."""
+    """`A no longer goes with B (0.89 -> 0.02), C; A alone is unchanged: ...`; `changes` by pair."""
     names, column = prepared.subjects, prepared.columns[group.column]
     before, now = changes[group.key]
     first = [group.key, *(pair for pair in group.pairs if pair != group.key and pair in changes)]
@@ -61,7 +61,8 @@ def headline(
         return f"{names[exchanged[0]]} and {names[exchanged[1]]} look exchanged: {what}"
     if column.role == SCORE:
         return f"{what}; the score alone is unchanged: another model, or features of other events?"
-    return f"{what}; the column alone is unchanged: a wrong join or shuffled rows?"
+    alone = names[group.column] if len(first) > 1 else "each"
+    return f"{what}; {alone} alone is unchanged: a wrong join or shuffled rows?"
 
 
 def detail(

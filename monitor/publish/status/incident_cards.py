@@ -8,7 +8,7 @@ from typing import Final
 
 from monitor.findings import PAGE, SEVERITY_RANK, Figures
 from monitor.judge.causes.catalog import NAMES as CAUSES
-from monitor.judge.causes.catalog import cause_named
+from monitor.judge.causes.catalog import cause_named, next_step_of, sample_of
 from monitor.judge.causes.cause import Cause
 from monitor.publish import links
 from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
@@ -48,7 +48,8 @@ def _incident(
 ) -> Iterator[str]:
     model = None if place is None else place[1]
     views = [view for view in snapshot.findings if view.key == incident.key and view.lasting == incident.lasting]
-    views.sort(key=lambda view: view.rank)
+    renamed = {view.renamed_to for view in views}
+    views = sorted((view for view in views if view.finding not in renamed), key=lambda view: view.rank)
     words = f"lasting {incident.severity}" if incident.lasting else ""
     yield f'<section class="card {text(incident.severity)}"><h3>{badge(incident.severity, words)} '
     yield f"{name(str(incident.key))}{': ' + text(incident.summary) if incident.summary else ''}</h3>"
@@ -56,16 +57,17 @@ def _incident(
     yield f"<p>{since(incident.since_us, now_us)}{_more(snapshot, incident, model)}{where}</p>"
     if incident.lead:
         yield f"<p>{text(incident.lead[:1].upper() + incident.lead[1:])}.</p>"
+    if views and (step := next_step_of(views[0].finding.cause)):
+        yield f"<p>Next, about {name(views[0].finding.subject)}: {text(step)}.</p>"
     yield from (f"<p>{sentence}</p>" for sentence in _in_other_versions(snapshot, incident, views))
     yield f"<p class=soft>{LASTING}</p><ol>" if incident.lasting else "<ol>"
     for at, view in enumerate(views):
         if at == SHOWN and len(views) > SHOWN + 1:
             yield f"</ol><details><summary>{many(len(views) - SHOWN, 'more finding')}</summary><ol start={SHOWN + 1}>"
-        column, figures = _measured(model, view)
         yield f"<li><p><b>{name(view.finding.subject)}</b> {text(_cause(view.finding.cause))}"
         yield f" <small>{_tags(view)}, {since(view.since_us, now_us)}</small></p>"
         yield f"<p>{text(view.headline)}</p>" if at or not incident.summary.startswith(view.headline) else ""
-        yield f"<p>{text(view.detail)}</p><p class=soft>{_figures_text(column, figures)}</p>"
+        yield f"<p>{text(view.detail)}</p><p class=soft>{_evidence(model, view)}</p>"
     yield "</ol></details>" if len(views) > SHOWN + 1 else "</ol>"
     if lines := "\n".join(text(line, 1_000) for line in _commands(incident, views)):
         yield f"<details><summary>Commands</summary><pre>{lines}</pre>"
@@ -126,28 +128,20 @@ def web_link(address: str, words: str) -> str:
     return f'<a href="{text(address, 2_000)}" rel="noreferrer noopener">{words}</a>'
 
 
-def _measured(model: ModelView | None, view: FindingView) -> tuple[ColumnView | None, Figures | None]:
-    """The finding's column, None if its subject is not one, and its newest figures, if the snapshot has them.
-
-    Figures are by subject and cause: a finding of one of several figures has its own in its detail.
-    """
-    if model is None or view.finding.figure:
-        return None, None
-    subject, cause = view.finding.subject, view.finding.cause
-    column = next((column for column in model.columns if column.name == subject), None)
-    other_figures = (figures for name, figures in model.figures if name == subject)
-    known = other_figures if column is None else iter(column.figures)
-    wanted = cause, view.finding.segment
-    return column, next((figures for figures in known if (figures.cause, figures.segment) == wanted), None)
-
-
-def _figures_text(column: ColumnView | None, figures: Figures | None) -> str:
-    """The size of the change in the newest evaluation, and its probability by chance."""
-    if figures is None:
-        return "Figures: in the alert, not on this page."
-    effect = f"{_size(column, figures)} in a window of {many(figures.samples, 'event')}"
-    evidence = f"{number(figures.exceedance)} times the threshold, {probability(figures.p)}"
-    return f"Latest evaluation: {effect}; {evidence}."
+def _evidence(model: ModelView | None, view: FindingView) -> str:
+    """The window that the finding's figures are of, how sure they are, and what the newest base window alone shows."""
+    window, newest = view.window, view.newest
+    if window is None or not window.events:  # of a state of before, or of no events
+        return ""
+    chance = "" if view.p is None else f", {text(probability(view.p))}"
+    of = many(window.events, sample_of(view.finding.cause))
+    words = f"In {of} up to {moment(window.end_us)}: {number(view.exceedance)} times the threshold{chance}."
+    if newest is None or newest.samples >= window.events:
+        return words
+    columns = () if model is None else model.columns
+    column = next((column for column in columns if column.name == view.finding.subject), None)
+    size = text(_size(column, newest)) + (", below the threshold" if newest.exceedance < 1 else "")
+    return f"{words} The newest {many(newest.samples, 'event')} alone: {size}."
 
 
 def _size(column: ColumnView | None, figures: Figures) -> str:
@@ -163,6 +157,6 @@ def ended_incidents(snapshot: Snapshot, now_us: int) -> Iterator[str]:
     for one in snapshot.ended[:ENDED]:
         yield f"<li><p>{badge(one.severity)} {text(one.summary or str(one.key))}</p>"
         ended = f"{moment(one.ended_us)}, {ago(one.ended_us, now_us)}"
-        yield f"<p class=soft>since {moment(one.since_us)}, over at {ended}</p>"
+        yield f"<p class=soft>since {moment(one.since_us)}, ended {ended}</p>"
         yield f"<p>{text('; '.join(one.findings))}</p></li>" if one.findings else "</li>"
     yield "</ol></section>"

@@ -77,8 +77,8 @@ def models_section(snapshot: Snapshot, now_us: int) -> Iterator[str]:
         yield "<p>No model is watched.</p>" if snapshot.restored else "<p>Nothing is known of the models yet.</p>"
     else:
         line, area = drawing((), (1, 3, 2)), drawing((1, 3, 2), ())
-        yield f'<p class="soft key">{area}reference {line}newest long window, by bin. '
-        yield "The percentage is how much of its threshold a feature reaches: at 100 % it is a finding.</p>"
+        yield f'<p class="soft key">{area}reference {line}newest long window, or what came since a finding began, '
+        yield "by bin. The percentage is how much of its threshold a feature reaches: at 100 % it is a finding.</p>"
     states, subjects = states_of(snapshot), _subjects(snapshot)
     rows = max(LEAST_ROWS, QUIET_ROWS // max(1, len(snapshot.models)))
     for at in sorted(states, key=lambda at: (_ORDER.index(states[at]), -_worst(snapshot.models[at]))):
@@ -280,6 +280,8 @@ def _column_text(column: ColumnView) -> str:
     parts += [*_live(column), *_changed_quality(column)]
     most = _most_moved(column) if loud else ""
     more = [f"{text(of)} {number(value)}" for of, value in column.distances if of == "psi"]
+    if column.live_since_us is not None:  # the distances are of another window
+        more = [f"live: {many(sum(column.live), 'value')} since {moment(column.live_since_us)}"]
     if column.ticket_text:
         more.append(f"its distribution is at most a ticket: {text(column.ticket_text)}")
     lines = ["; ".join(parts), most, f"<small>{'; '.join(more)}</small>" if loud and more else ""]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.reference.performance_part import BASE_LABELS, ErrorVariation
 from monitor.stats.digits import rounded
-from monitor.stats.testing.mean_test import ROWS, SUM
+from monitor.stats.testing.mean_difference import ROWS, SUM
 from monitor.stats.variance.number_sums import NumberSums
 
 Floats = NDArray[np.float64]

@@ -38,7 +38,7 @@ from monitor.stats.sliding import sliding
 from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.further import COUNTED_FACTS
 from monitor.stats.tallies.tally import BELOW, Tally, merged
-from monitor.stats.testing.direction_test import largest_move
+from monitor.stats.testing.directional import largest_move
 from monitor.stats.testing.directions import Directions
 from monitor.stats.testing.evidence import dispersion
 from monitor.stats.testing.fact_share import FactShare

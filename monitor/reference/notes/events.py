@@ -38,6 +38,8 @@ MIN_LATE_VALUES: Final = 40
 LATE_SHARE: Final = 1 / 8
 #: least expected share of new values that is noted: a smaller one changes no finding
 MIN_UNSEEN: Final = 0.01
+#: base windows between which values can be compared; all values of a single one would be new
+LEAST_WINDOWS_OF_NAMES: Final = 2
 #: least dispersion that is noted: it makes the smallest detectable change four times as large
 MIN_RESTLESS: Final = 16
 
@@ -115,7 +117,11 @@ def _unseen(reference: Reference, column: Column) -> Iterator[str]:
     at = next(at for at, one in enumerate(reference.columns) if one is column)
     values = int(reference.counts[at, : column.bins.bins].sum())
     share = int(reference.variability.unseen_expected[at]) / max(values, 1)
-    if share >= RENEWED_SHARE:
+    if reference.base_windows < LEAST_WINDOWS_OF_NAMES:
+        if share:
+            few = f"{many(reference.events, 'event')} are no two base windows to compare"
+            yield f"{column.name}: unseen is not watched: {few}"
+    elif share >= RENEWED_SHARE:
         yield f"{column.name}: {percent(share)} of events bring a new value: unseen is not watched; kind: ignore"
     elif share >= MIN_UNSEEN:
         new = f"{percent(share)} of events are expected to bring a new value"

@@ -48,11 +48,11 @@ def reference_text(reference: Reference, promise: Sequence[str] = ()) -> str:
 
 def _head(reference: Reference) -> Iterator[str]:
     yield f"reference of {reference.key.model} {reference.key.version} ({reference.task})  {reference.hash}"
+    windows = f"in {many(reference.base_windows, 'base window')} of about {about(reference.base_us)}"
     yield (
         f"{many(reference.events, 'event')} ({many(reference.predictions, 'prediction')}) from "
-        f"{rfc3339(reference.start_us)} to {rfc3339(reference.end_us)}, in "
-        f"{many(reference.base_windows, 'base window')} of about "
-        f"{about(reference.base_us)}"
+        f"{rfc3339(reference.start_us)} to {rfc3339(reference.end_us)}, "
+        f"{windows if reference.base_windows else 'too few for a base window'}"
     )
     if reference.note:
         yield f"note: {reference.note}"

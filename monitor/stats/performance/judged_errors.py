@@ -28,7 +28,7 @@ from monitor.stats.performance.figures import (
     Meaning,
 )
 from monitor.stats.performance.label_tally import LabelTally
-from monitor.stats.testing.mean_test import CUBES, SUM
+from monitor.stats.testing.mean_difference import CUBES, SUM
 
 Floats = NDArray[np.float64]
 
@@ -76,7 +76,7 @@ def judged(meaning: Meaning) -> tuple[str, ...]:
 
 
 def moments(tally: LabelTally, figure: str, meaning: Meaning) -> Floats:
-    """(4,) rows, and sums of the first three powers of the error of each: see `stats.mean_test`."""
+    """(4,) rows, and sums of the first three powers of the error of each: see `stats.mean_difference`."""
     if figure in {CALIBRATION_ERROR, BIAS, MAE}:
         return _of_sums(tally, figure)
     cells = Cells.of(tally, meaning.positive)

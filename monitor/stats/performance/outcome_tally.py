@@ -143,7 +143,7 @@ def fixed_sums(slots: Ints, count: int, numbers: Floats, sign: Ints) -> list[int
 
 
 def number_moments(tally: OutcomeTally) -> Floats:
-    """(4,) how many numbers, and sums of their first three powers: see `stats.mean_test`.
+    """(4,) how many numbers, and sums of their first three powers: see `stats.mean_difference`.
 
     The first power is exact. The spread is that of the grid, with the largest error of its steps: it is never taken
     for smaller than it is.

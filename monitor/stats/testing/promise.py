@@ -2,7 +2,7 @@
 
 For each of L window lengths, the probability that one window pages is computed for R equally likely errors of the
 reference, which is sampled once. Adjacent windows are independent, so k of them all miss a change with (1 - p)^k;
-overlapping windows add a little to that. The thresholds are the judge's own (`direction_test.smallest_over`,
+overlapping windows add a little to that. The thresholds are the judge's own (`directional.smallest_over`,
 `quality_dispersion.excess_criticals`).
 
 Shapes: S changes of one column, of which the slowest counts, B bins, D directions.
@@ -202,23 +202,23 @@ def windows_until(chances: Floats, lengths: Ints, most: float = np.inf) -> float
     if not len(chances):
         return np.inf
     waited = np.ceil(WAITED[most >= WAITED] * lengths[:, None])  # (L, times)
-    looks = (waited / lengths[:, None])[:, None] * _overlap(chances, lengths)[..., None]
-    missed = ((1 - chances)[..., None] ** looks).mean(2)
+    evaluations = (waited / lengths[:, None])[:, None] * _overlap(chances, lengths)[..., None]
+    missed = ((1 - chances)[..., None] ** evaluations).mean(2)
     return float(np.where(missed <= 1 - SEEN + 1e-9, waited + _wait(lengths)[:, None], np.inf).min((1, 2)).max())
 
 
 def seen_within(chances: Floats, lengths: Ints, windows: float) -> Floats:
     """(S,): lower bound of the probability that each change has paged after this many base windows."""
     waited = np.floor(windows - _wait(lengths))
-    looks = np.where(waited >= lengths, waited / lengths, 0.0)[:, None] * _overlap(chances, lengths)
-    missed = ((1 - chances) ** looks).mean(2)
+    evaluations = np.where(waited >= lengths, waited / lengths, 0.0)[:, None] * _overlap(chances, lengths)
+    missed = ((1 - chances) ** evaluations).mean(2)
     return np.asarray(1 - missed.min(1, initial=1.0), np.float64)
 
 
 def paged_within(chances: Floats, lengths: Ints, windows: float) -> Floats:
     """(S,): approximate upper bound of the probability that each change has paged after this many base windows."""
-    looks = np.where(windows >= lengths, windows / np.maximum(lengths / OVERLAPPING, 1), 0)
-    return np.asarray(1 - ((1 - chances) ** looks[:, None]).prod(1).mean(1), np.float64)
+    evaluations = np.where(windows >= lengths, windows / np.maximum(lengths / OVERLAPPING, 1), 0)
+    return np.asarray(1 - ((1 - chances) ** evaluations[:, None]).prod(1).mean(1), np.float64)
 
 
 def _overlap(chances: Floats, lengths: Ints) -> Floats:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from monitor.stats.bins.name_bins import NameBins, regroup
-from monitor.stats.testing.direction_test import (
+from monitor.stats.testing.directional import (
     ALPHA_STEPS,
     KNOWN_PART,
     MIN_EXPECTED,
@@ -45,7 +45,7 @@ KEPT: Final = 64
 
 
 class DirectionScreen:
-    """Of the directions of one reference, after the test in `direction_test`.
+    """Of the directions of one reference, after the test in `directional`.
 
     The plain standardised difference bounds the test: where it is below `NEARLY` of the critical value it is the test,
     elsewhere the root of the likelihood ratio is. Half an event of correction brings shares nearer to each other, and

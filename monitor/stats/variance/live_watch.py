@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtr, chdtri
 
-from monitor.stats.testing.direction_test import MIN_EXPECTED, DirectionReference
+from monitor.stats.testing.directional import MIN_EXPECTED, DirectionReference
 from monitor.stats.testing.directions import Floats, Ints
 
 Flags = NDArray[np.bool_]

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.stats.testing.mean_test import ROWS, SQUARES, SUM
+from monitor.stats.testing.mean_difference import ROWS, SQUARES, SUM
 from monitor.stats.variance.long_run import PIECE, BlockSums, LongRun, settle_alone
 
 Floats = NDArray[np.float64]

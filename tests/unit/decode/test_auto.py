@@ -1,4 +1,4 @@
-"""`format: auto`: the first record that can be told decides, and nothing else is guessed."""
+"""`format: auto`: the first record that is recognised decides, and nothing else is guessed."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from monitor.reference.reference import Reference
 from monitor.stats.bins.reference_bins import OUTSIDE, QUALITY_COUNTS
 from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.tally import BELOW, Tally
-from monitor.stats.testing.direction_test import MIN_EXPECTED
+from monitor.stats.testing.directional import MIN_EXPECTED
 from monitor.stats.variance.long_run import DEPENDENT, ROWS_WITHOUT_DISTANCE, LongRun
 from tests.engine import blank, categorical, numeric
 

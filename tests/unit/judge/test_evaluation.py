@@ -143,6 +143,20 @@ def test_of_a_key_the_worst_window_is_reported_and_the_shortest_says_since_when(
     assert (reported.key.subject, reported.severity, reported.base_windows, reported.since_us) == ("c", INFO, 1, 30)
 
 
+@pytest.mark.parametrize(("since", "length"), [(None, 4), (0, 4), (20, 2), (30, 1), (35, 4)])
+def test_of_an_open_finding_the_worst_window_behind_its_start_is_reported(since: int | None, length: int) -> None:
+    """Where none lies behind its start, the worst of all."""
+    pyramid = WindowPyramid(64)
+    for at in range(4):
+        (part,) = window({"missing": 40}).parts[0]
+        ending_now = pyramid.add(Block(10 * at, 10 * (at + 1), part.tally))
+    evaluator = judge()
+    evaluation = evaluator.evaluate(ending_now, ALPHA)
+    found = by_subject(evaluator.findings(evaluation, None, lambda key: since if key.subject == "x" else None))
+    assert found["x", "missing"].base_windows == length
+    assert found["c", "missing"].base_windows == 4
+
+
 @pytest.mark.parametrize(("recent", "severity"), [(60, PAGE), (5, PAGE), (4, TICKET), (0, TICKET)])
 def test_outside_pages_only_while_the_newest_panes_still_show_half_of_it(recent: int, severity: str) -> None:
     """The window's share is a tenth: 5 in 100 is half of it."""

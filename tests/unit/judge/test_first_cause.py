@@ -75,6 +75,13 @@ def test_a_lost_relation_is_the_likely_cause_of_what_no_column_explains() -> Non
     assert likely_cause(findings) == "BILL~LIMIT"
 
 
+def test_a_relation_of_the_score_itself_is_no_cause_of_its_change() -> None:
+    findings = (replace(score(), explanation=NOTHING), finding("BILL~score", TICKET, cause="relation"))
+    assert likely_cause(findings) == ""
+    feature = (replace(score(), explanation=NOTHING), finding("BILL~feature.score", TICKET, cause="relation"))
+    assert likely_cause(feature) == "BILL~feature.score"
+
+
 @pytest.mark.parametrize(("larger", "expected"), [(2.3, "BILL"), (2.6, "AGE")])
 def test_of_two_about_equal_columns_the_earlier_one_is_named(larger: float, expected: str) -> None:
     findings = (finding("AGE", exceedance=larger, since=20), finding("BILL", exceedance=2.0, since=10))
@@ -100,6 +107,18 @@ def test_one_fault_of_a_vector_is_said_once_with_its_columns() -> None:
     assert in_words(derived[:1]) == "emb.norm moved"
 
 
+def test_a_renamed_column_is_one_fault() -> None:
+    gone, new = finding("PAY_2", cause="absent"), finding("pay_2", TICKET, cause="schema", exceedance=2.0)
+    new = replace(new, headline="PAY_2 went, pay_2 came", renamed_from="PAY_2")
+    assert in_words((gone, new)) == "PAY_2 went, pay_2 came"
+    assert lead((gone, new)) == ""
+    assert in_words((gone, new, finding("AGE", TICKET))) == "PAY_2 went, pay_2 came (and 1 other finding)"
+    assert lead((gone, new, finding("AGE", TICKET))) == "likely first cause: PAY_2"
+    # where the absence is no finding, as it is muted, the new column stands for itself
+    assert in_words((new,)) == "PAY_2 went, pay_2 came"
+    assert in_words((finding("AGE"), new)) == "AGE moved (and 1 other finding)"
+
+
 def stop() -> Finding:
     none = replace(finding("credit", TICKET, cause="traffic"), headline="no events since 10:00")
     return replace(none, window=none.window._replace(events=0))
@@ -118,8 +137,8 @@ def test_a_plain_incident_needs_no_lead() -> None:
     assert lead((finding(), finding(cause="outside"))) == "", "both are of one column"
 
 
-def test_derived_columns_keep_their_parent_in_a_checkpoint() -> None:
-    derived = replace(finding("emb.norm"), parent="emb")
+def test_what_a_finding_belongs_to_is_kept_in_a_checkpoint() -> None:
+    derived = replace(finding("emb.norm"), parent="emb", renamed_from="norm", part_of=("a", "b"))
     assert finding_of(decode(encode(finding_tree(derived)))) == derived
 
 

@@ -107,6 +107,45 @@ def test_the_last_ten_incidents_are_kept_with_their_words() -> None:
     assert len({one.id for one in book.ended}) == 10
 
 
+@pytest.mark.parametrize(
+    ("window", "base_windows", "since", "expected"),
+    [
+        ((20, 50), 1, 36, 40),  # within a base window of the other
+        ((20, 50), 1, 20, 40),  # the window holds that time, and no more is known
+        ((20, 140), 4, 75, 75),  # later than by a base window of 30
+        ((20, 140), 4, 69, 40),
+        ((100, 130), 1, 100, 100),  # another window
+        ((0, 30), 1, 0, 0),  # it was there before
+    ],
+)
+def test_findings_of_one_column_say_the_same_beginning_of_one_change(
+    window: tuple[int, int], base_windows: int, since: int, expected: int
+) -> None:
+    for subject, wanted in (("AGE", expected), ("BILL", since)):
+        book = IncidentBook(LONGEST)
+        step(book, 70, finding(start=40, end=70, since=40))
+        other = finding(subject, start=window[0], end=window[1], since=since, cause="outside")
+        step(book, 140, replace(other, base_windows=base_windows))
+        assert book.since(other.key) == wanted
+
+
+def test_a_page_on_a_column_ends_the_ticket_about_its_pair() -> None:
+    book = IncidentBook(LONGEST)
+    pair = replace(finding("AGE~BILL", TICKET, cause="relation"), part_of=("AGE", "BILL"))
+    step(book, 10, pair, finding("LIMIT", TICKET))
+    assert pair.key in book.open
+    again = IncidentBook(LONGEST)  # after a restart, too
+    again.restore(book_of(decode(encode(book_tree(book.to_state())))))
+    for one in (book, again):
+        step(one, 20, finding("AGE", TICKET, 10, 20))  # a ticket says less than that they went apart
+        assert pair.key in one.open
+        escalated = step(one, 30, finding("BILL", PAGE, 20, 30))
+        assert escalated is not None
+        assert [found.key.subject for found in escalated.findings] == ["BILL", "AGE", "LIMIT"]
+        step(one, 40, replace(pair, window=Span(30, 40, 500)))
+        assert pair.key not in one.open
+
+
 def test_a_state_of_the_version_before_is_taken() -> None:
     book = IncidentBook(LONGEST)
     step(book, 10, finding(since=4))

@@ -67,7 +67,7 @@ def test_a_shuffled_column_is_one_ticket_that_names_it_and_ends_when_it_is_over(
     assert (finding["subject"], finding["cause"], finding["segment"]) == ("BILL~LIMIT", "relation", "")
     assert (finding["effect_unit"], finding["direction"]) == ("correlation of levels", "down")
     assert "BILL" in first["summary"]
-    assert "the column alone is unchanged: a wrong join or shuffled rows?" in first["summary"]
+    assert "; each alone is unchanged: a wrong join or shuffled rows?" in first["summary"]
     assert finding["effect"] >= 0.1
     assert finding["value"] > finding["threshold"]
     assert finding["p"] < 1e-6

@@ -87,7 +87,10 @@ def test_a_renamed_column_is_told_as_one_and_the_absence_says_so(stream: list[Ev
     assert (schema["subject"], schema["severity"]) == (old.lower(), "ticket")
     assert predictions - CHANGE <= 1_000
     assert "its values are like those" in schema["detail"]
+    assert schema["renamed_from"] == old
     assert any("was it renamed?" in found["detail"] for _, found in findings(transitions, "absent"))
+    assert all(one["summary"].startswith(f"credit 1: {old} is ") for one in transitions[:-1])
+    assert transitions[-1]["summary"] == f"credit 1: {old} went, {old.lower()} came, with the same values"
     assert {found["cause"] for one in transitions for found in one["findings"]} == {"absent", "schema"}
 
 

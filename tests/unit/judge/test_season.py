@@ -30,7 +30,7 @@ from monitor.state.codec import decode, encode
 from monitor.stats.season.terms import DAY, Floats
 from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.tally import Tally
-from monitor.stats.testing.direction_test import Expected, evaluate
+from monitor.stats.testing.directional import Expected, evaluate
 from tests.engine import CREDIT, START_US
 from tests.seasonal_kinds import KINDS, Seasonal
 from tests.simulated import Columns, Ints, Simulation, reference_of

@@ -25,7 +25,7 @@ from monitor.reference.file.encoding import from_json, to_json
 from monitor.reference.file.validity import fault_of
 from monitor.reference.notes.show import reference_text
 from monitor.reference.reference import Reference
-from monitor.run.replay import human_line
+from monitor.run.human_lines import human_line
 from monitor.settings.tree import Settings
 from tests.engine import (
     CREDIT,

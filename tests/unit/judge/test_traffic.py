@@ -14,7 +14,7 @@ from monitor.findings import Transition
 from monitor.pipeline import Pipeline
 from monitor.publish.status.model_cards import FINE, UNKNOWN, states_of
 from monitor.reference.references import References
-from monitor.run.replay import human_line
+from monitor.run.human_lines import human_line
 from monitor.run.snapshot_builder import SnapshotBuilder
 from tests.engine import (
     EVENTS,

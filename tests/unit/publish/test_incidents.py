@@ -10,7 +10,7 @@ from typing import Final
 from monitor.cli.parser import parser
 from monitor.clock import SECOND_US
 from monitor.events import ModelKey, Partition
-from monitor.findings import FindingKey
+from monitor.findings import Figures, FindingKey, Span
 from monitor.publish import rows
 from monitor.publish.snapshot import EndedView, FindingView, IncidentView, Snapshot
 from monitor.publish.status.html import ago, moment
@@ -36,28 +36,62 @@ def test_every_open_finding_stands_with_its_own_beginning_its_words_and_its_evid
         assert shown in words
         assert view.since_us is not None
         assert f", since {plain_time(view.since_us)}, {ago(view.since_us, NOW_US)}" in words
-    credit = next(model for model in snapshot.models if model.key.model == "credit-default")
-    events = sum(credit.columns[4].live)
-    assert (
-        f"share moved 0.472, statistic 188 (threshold 31.9) in a window of {events:,} events; "
-        "5.9 times the threshold, p = 2.5e-24."
-    ) in words
-    assert "100 % in a window of 5,200 events; 40 times the threshold, p < 1e-300." in words
+    until = plain_time(NOW_US)
+    assert f"In 5,200 events up to {until}: 5.9 times the threshold, p = 2.5e-24." in words
+    assert f"In 5,200 events up to {until}: 40 times the threshold, p < 1e-300." in words
 
 
 def plain_time(us: int) -> str:
     return re.sub("<[^>]*>", "", moment(us))
 
 
-def test_a_finding_without_figures_in_the_snapshot_is_shown_without() -> None:
+def test_a_finding_says_what_the_newest_base_window_alone_shows_of_it() -> None:
+    (gone,) = [view for view in busy_snapshot().findings if view.finding.cause == "absent"]
+    assert gone.newest is not None
+
+    def shown(newest: Figures | None) -> str:
+        return read(replace(busy_snapshot(), findings=(replace(gone, newest=newest),))).words
+
+    assert "The newest 260 events alone: 100 %." in shown(gone.newest)
+    ebbing = replace(gone.newest, value=0.004, exceedance=0.3)
+    assert "The newest 260 events alone: 0.4 %, below the threshold." in shown(ebbing)
+    assert "alone" not in shown(None)
+    assert "alone" not in shown(replace(gone.newest, samples=5_200))  # it is the window itself
+
+
+def test_a_renamed_column_stands_once() -> None:
+    watched, new = model("m", ()), FindingKey("pay_2", "schema")
+    headline = "PAY_2 went, pay_2 came, with the same values"
+    gone = FindingView(watched.key, FindingKey("PAY_2", "absent"), "page", NOW_US, headline, "d", renamed_to=new)
+    came = FindingView(watched.key, new, "ticket", NOW_US, headline, "new words", rank=2)
+    incidents = (IncidentView(watched.key, "page", summary=headline),)
+    words = read(Snapshot(restored=True, models=(watched,), incidents=incidents, findings=(gone, came))).words
+    assert words.count(headline) == 1
+    assert "new words" not in words
+
+
+def test_the_window_of_a_finding_is_counted_in_what_its_cause_judges() -> None:
+    watched, window = model("m", ()), Span(NOW_US - MINUTE_US, NOW_US, 300)
+    for cause, unit in (("performance", "labels"), ("label_coverage", "predictions"), ("traffic", "events")):
+        found = FindingView(
+            watched.key, FindingKey("m", cause), "page", NOW_US, "h", "d", window=window, exceedance=2.0
+        )
+        incidents = (IncidentView(watched.key, "page"),)
+        words = read(Snapshot(restored=True, models=(watched,), incidents=incidents, findings=(found,))).words
+        assert f"In 300 {unit} up to {plain_time(NOW_US)}: 2 times the threshold." in words
+
+
+def test_a_finding_of_no_events_has_no_window_to_show() -> None:
     watched = model("m", ())
-    found = FindingView(watched.key, FindingKey("label", "performance", figure="error_rate"), "page", None, "h", "d")
+    found = FindingView(
+        watched.key, FindingKey("m", "traffic"), "ticket", None, "h", "d", window=Span(1, NOW_US, 0), exceedance=5.0
+    )
     snapshot = Snapshot(
-        restored=True, models=(watched,), incidents=(IncidentView(watched.key, "page"),), findings=(found,)
+        restored=True, models=(watched,), incidents=(IncidentView(watched.key, "ticket"),), findings=(found,)
     )
     words = read(snapshot).words
-    assert "label performance page, error_rate, since an unknown time" in words
-    assert "Figures: in the alert, not on this page." in words
+    assert "m traffic ticket, since an unknown time" in words
+    assert "times the threshold" not in words
 
 
 def test_a_lasting_ticket_stands_next_to_a_page_with_its_own_findings() -> None:
@@ -117,7 +151,7 @@ ENDED: Final = tuple(
 def test_what_an_incident_was_stays_on_the_page_when_it_is_over() -> None:
     words = read(Snapshot(restored=True, models=(model("m", ()),), ended=ENDED)).words
     assert ordered(words, ["Open incidents\nNone.", "Ended incidents", *(f"euribor3m-{at}-" for at in range(10))])
-    times = f"since {plain_time(ENDED[1].since_us)}, over at {plain_time(ENDED[1].ended_us)}, 1 h 41 min ago"
+    times = f"since {plain_time(ENDED[1].since_us)}, ended {plain_time(ENDED[1].ended_us)}, 1 h 41 min ago"
     assert times in words
     assert "■ page m 1: resolved after 1 h 40 min: euribor3m-1- (outside), score" in words
     assert "euribor3m-1- is outside the reference's range in 100 %" in words

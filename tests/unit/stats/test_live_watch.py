@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from monitor.state.codec import decode, encode
-from monitor.stats.testing.direction_test import DirectionReference
+from monitor.stats.testing.directional import DirectionReference
 from monitor.stats.testing.directions import ColumnDirections, Directions, category_directions, numeric_directions
 from monitor.stats.variance.live_watch import (
     FEWEST,

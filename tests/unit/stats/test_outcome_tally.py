@@ -21,7 +21,7 @@ from monitor.stats.performance.outcome_tally import (
     number_moments,
     place_of,
 )
-from monitor.stats.testing.mean_test import CUBES, ROWS, SQUARES, SUM
+from monitor.stats.testing.mean_difference import CUBES, ROWS, SQUARES, SUM
 from tests.traffic import Floats
 
 numbers = st.floats(-FURTHEST, FURTHEST) | st.floats(-10, 10) | st.integers(-256, 256).map(float)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from monitor.stats.testing.direction_test import DirectionReference, evaluate, smallest_over
+from monitor.stats.testing.directional import DirectionReference, evaluate, smallest_over
 from monitor.stats.testing.directions import Directions, category_directions, numeric_directions
 from monitor.stats.testing.promise import (
     SEEN,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.stats.bins.name_bins import BUCKETS, NameBins, joined_chi_square, regroup
-from monitor.stats.testing.direction_test import DirectionReference, divergence, evaluate
+from monitor.stats.testing.directional import DirectionReference, divergence, evaluate
 from monitor.stats.testing.directions import ColumnDirections, Directions, category_directions, numeric_directions
 from monitor.stats.testing.evidence import chi_square_critical, exact_excess_critical, exact_excess_tail
 from monitor.stats.testing.screening import SIZE_STEPS, DirectionScreen, NameScreen, size_steps, tail_may_be_below

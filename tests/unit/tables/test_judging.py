@@ -75,7 +75,36 @@ def test_columns_are_what_they_were_in_the_reference(reference: TableReference, 
     without = {name: values for name, values in table(3).items() if name != "right"}
     judged = judge_data(without, reference)
     assert judged.summary["models"][0]["labels"] == 0
-    assert judged.notes == ["label: the reference's table had it as 'right', which is not here; taken as not known"]
+    note = "label: the reference's table had it as 'right', which is not here; performance is not judged"
+    assert judged.notes == [note]
+    assert judged.findings == []
+
+
+def test_what_a_table_lacks_is_said_as_it_is_judged(reference: TableReference) -> None:
+    features = {name: values for name, values in table(3).items() if name in {"age", "city"}}
+    judged = judge_data(features, reference)
+    assert judged.findings == []
+    assert [note.rpartition("; ")[2] for note in judged.notes[:3]] == [
+        "no row is a prediction: it is not judged",
+        "performance is not judged",
+        "no row is a prediction: it is not judged",
+    ]
+    without = {name: values for name, values in table(3).items() if name != "p"}
+    judged = judge_data(without, reference)
+    assert {(one["subject"], one["cause"]) for one in judged.findings} == {("score", "absent")}
+    assert judged.notes == ["score: the reference's table had it as 'p', which is not here; found as absent"]
+
+
+def test_an_open_finding_has_the_figures_of_the_end(reference: TableReference) -> None:
+    rows = table(3)
+    missing = np.random.default_rng(1).random(ROWS) < np.linspace(-1, 2, ROWS)  # a third, at last all of them
+    rows["age"] = [None if gone else age for gone, age in zip(missing.tolist(), rows["age"], strict=True)]
+    judged = judge_data(rows, reference)
+    (found,) = [one for one in judged.findings if one["cause"] == "missing"]
+    assert found["open"]
+    assert found["value"] == 1.0
+    assert judged.transitions[0]["findings"][0]["value"] < 0.8
+    assert next(row for row in judged.columns if row["column"] == "age")["detail"] == found["detail"]
 
 
 def test_the_same_rows_again_are_at_no_distance(reference: TableReference) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import stdtrit
 
-from monitor.stats.testing import direction_test
-from monitor.stats.testing.direction_test import DirectionReference, evaluate, largest_move
+from monitor.stats.testing import directional
+from monitor.stats.testing.directional import DirectionReference, evaluate, largest_move
 from monitor.stats.testing.directions import LEAST_MOVE, NO_GROUP, Directions, category_directions, numeric_directions
 from monitor.stats.variance.long_run import INDEPENDENT, BlockSums, LongRun, settle
 from tests.traffic import Floats, Ints, autoregressive, deciles, in_runs, windows_of
@@ -70,7 +70,7 @@ def test_the_likelihood_root_is_at_most_root_two_of_the_plain_difference(p: floa
     """So what the plain difference leaves below 0.7 of the critical value cannot be over."""
     pool = (p * m + x * n) / (m + n)
     plain = abs(x - p) / math.sqrt(max(pool * (1 - pool), 1e-12) * (1 / n + 1 / m))
-    assert abs(root(x, p, n, m)) * direction_test.NEARLY <= plain + 1e-4  # of the sums of logarithms
+    assert abs(root(x, p, n, m)) * directional.NEARLY <= plain + 1e-4  # of the sums of logarithms
 
 
 @pytest.mark.parametrize("alpha", [1e-2, 1e-5, 4e-8, 1e-12])

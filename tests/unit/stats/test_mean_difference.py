@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from monitor.stats.testing.mean_test import chance, critical, difference
+from monitor.stats.testing.mean_difference import chance, critical, difference
 from monitor.stats.variance.number_sums import NumberSums
 
 TIMES = 200_000

@@ -1,0 +1,113 @@
+"""The lines of a replay as text for a terminal, made from its JSON objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from monitor.judge.causes.catalog import next_step_of, sample_of
+from monitor.reference.notes.estimate import ESTIMATED
+from monitor.run.outcome_lines import outcome_lines
+from monitor.settings.detector import KINDS as DETECTORS
+from monitor.text import expected, many, number, probability
+
+#: reasons of events that are not lost
+_OTHER_REASONS: Final = {
+    "versions": "more versions than limits.versions",
+    "tombstone": "the record has no value",
+}
+#: transitions that tell somebody of an incident
+_TOLD: Final = frozenset({"opened", "escalated"})
+#: texts of the summary for a model version's open incidents
+_OPEN_AT_END: Final = (("open", "one incident"), ("lasting", "a lasting ticket"))
+
+
+def _evidence(found: dict[str, Any]) -> str:
+    """What a finding was seen in and how likely that is by chance; nothing of a rule about no events."""
+    window, p = found["window"], found["p"]
+    if not window["events"]:
+        return ""
+    if found["statistic"] in DETECTORS:  # it was fed all values since it began: its last pane is no sample
+        return f"; the alarm came with the events up to {window['end']}"
+    seen = "seen in" if p is None else "tested on"
+    words = f"; {seen} {many(window['events'], sample_of(found['cause']))} from {window['start']} to {window['end']}"
+    return words if p is None else f"{words}; by chance {probability(p)}"
+
+
+def _next_step(transition: dict[str, Any]) -> Iterator[str]:
+    """What a person does first, once when somebody is told of the incident."""
+    found = transition["findings"]
+    if transition["transition"] not in _TOLD or not found:
+        return
+    first = next((one for one in found if one["subject"] == transition.get("likely_cause")), found[0])
+    if step := next_step_of(first["cause"]):
+        yield f"{'':24}next, about {first['subject']}: {step}"
+    if runbook := transition.get("links", {}).get("runbook"):
+        yield f"{'':24}runbook: {runbook}"
+
+
+def _subject(found: dict[str, Any]) -> str:
+    """`AGE`, or of a segment `AGE in SEX=2`."""
+    return f"{found['subject']} in {found['segment']}" if found.get("segment") else str(found["subject"])
+
+
+def human_line(thing: dict[str, Any]) -> str | None:
+    """A transition, finding or summary as text for a terminal; None for other lines."""
+    if thing["kind"] == "transition":
+        lines = [f"{thing['at']}  {thing['transition']:<12} {thing['severity']:<7} {thing['summary']}"]
+        for found in thing["findings"]:
+            what = " ".join([found["cause"], *([found["figure"]] if "figure" in found else [])])
+            lines.append(f"{'':24}{_subject(found)}: {what} ({found['severity']}): {found['detail']}")
+            lines.append(f"{'':24}  since {found['since']}{_evidence(found)}")
+        return "\n".join([*lines, *_next_step(thing)])
+    if thing["kind"] == "warmup":
+        return f"{thing['at']}  {'reference':<12} {'info':<7} {thing['text']}"
+    if thing["kind"] == "finding":
+        whose = f"{thing['model']} {thing['version']}: {_subject(thing)}"
+        return f"{thing['at']}  {'finding':<12} {'info':<7} {whose}: {thing['detail']}"
+    if thing["kind"] == "summary":
+        return _human_summary(thing)
+    return None
+
+
+def _performance_lines(model: dict[str, Any]) -> Iterator[str]:
+    """All realised figures; and the first estimated one, with what that assumes."""
+    realised = {name: of["realised"] for name, of in model["performance"].items() if "realised" in of}
+    estimated = {name: of["estimated"] for name, of in model["performance"].items() if "estimated" in of}
+    if realised:
+        named = ", ".join(f"{name} {number(value)}" for name, value in realised.items())
+        judged = "" if model["performance_judged"] else "; not judged: the reference has too few labels"
+        yield f"  by {many(model['labels'], 'label')}: {named}{judged}"
+    for name, value in list(estimated.items())[:1]:
+        assumed = ESTIMATED["regression" if name == "mae" else "binary"]
+        against = "; the labels contradict it" if model.get("estimate_contradicted") else ""
+        yield f"  {name} {number(value)} {assumed}{against}"
+
+
+def _still(model: dict[str, Any]) -> str:
+    still = [words for name, words in _OPEN_AT_END if model[name]]
+    return f", {' and '.join(still)} still open at the end" if still else ""
+
+
+def _human_summary(thing: dict[str, Any]) -> str:
+    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in thing["outcomes"].items())
+    lines = [f"\n{many(thing['records'], 'record')} in {thing['seconds']:.1f} s: {outcomes or 'no events'}"]
+    for reason, count in thing["reasons"].items():
+        if meaning := _OTHER_REASONS.get(reason.split("/", 1)[1]):
+            lines.append(f"  {reason}: {count:,}  ({meaning})")
+    for model in thing["models"]:
+        lines.append(
+            f"{model['model']} {model['version']}: {many(model['predictions'], 'prediction')}, "
+            f"{many(model['pages'], 'page')}, {many(model['tickets'], 'ticket')}{_still(model)}; "
+            + (
+                model["warmup"]["text"]
+                if "warmup" in model
+                else f"by chance alone {expected(model['expected_false_pages'])} pages were to be expected"
+            )
+        )
+        lines += [f"  at the end: {words}" for words in model.get("at_the_end", ())]
+        lines += _performance_lines(model)
+        lines += outcome_lines(model.get("outcomes", {}))
+        if model.get("excluded"):
+            lines.append(f"  {many(model['excluded'], 'event')} in excluded times: counted, not judged")
+    return "\n".join(lines)
