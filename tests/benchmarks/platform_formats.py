@@ -202,9 +202,7 @@ class Calls:
 
     def seconds(self) -> float:
         """CPU seconds of one pass, with the pairing of both sides."""
-        batches = [
-            _batch(records, at * CHUNK) for at, records in enumerate(self.polled)
-        ]  # a decoder knows its last one
+        batches = [_batch(records, at * CHUNK) for at, records in enumerate(self.polled)]  # decoders know the last
         began, decoded = time.process_time(), 0
         waiting = PairsWaiting(60_000_000, 100_000)
         for batch in batches:
