@@ -7,6 +7,7 @@ import gzip
 import json
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ DONE = 0
 
 def produce(way: Way, broker: KafkaBroker) -> None:
     """The recording, on the topics of the settings."""
-    by_topic: dict[str, list[dict[str, str]]] = {}
+    by_topic: dict[str, list[dict[str, Any]]] = {}
     for line in gzip.decompress(way.sample.read_bytes()).splitlines():
         record = json.loads(line)
         by_topic.setdefault(record["topic"], []).append(record)
