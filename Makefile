@@ -32,7 +32,8 @@ PYTHONS ?= 3.11 3.12 3.13
 test-pythons: dev ## the quick part on each Python that is here (PYTHONS="3.11 3.12 3.13"), the others are named
 	@$(BIN)/python -m tests.pythons $(PYTHONS) $(PARALLEL)
 
-PLATFORMS ?= mlflow kserve mlserver
+# all of them where it is empty
+PLATFORMS ?=
 
 test-platforms: dev ## what the platforms' own packages write, against the captures here (PLATFORMS="mlflow kserve")
 	$(BIN)/python -m tests.platforms.run $(PLATFORMS)
@@ -60,7 +61,7 @@ IMAGE ?= driftd
 IMAGE_PYTHON ?= 3.12
 ENGINE ?= docker
 MACHINE := $(subst arm64,aarch64,$(shell uname -m))
-PLATFORMS := manylinux_2_28 manylinux_2_27 manylinux_2_24 manylinux_2_17 manylinux2014
+WHEEL_TAGS := manylinux_2_28 manylinux_2_27 manylinux_2_24 manylinux_2_17 manylinux2014
 WHEELS := dist/wheels/$(IMAGE_PYTHON)
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
@@ -70,7 +71,7 @@ $(WHEELS)/.libraries: deploy/image_requirements.py requirements.txt pyproject.to
 	rm -rf $(WHEELS) && mkdir -p $(WHEELS)
 	$(BIN)/python deploy/image_requirements.py $(IMAGE_PYTHON) >$(WHEELS)/requirements.txt
 	$(PIP) download --no-deps --require-hashes --only-binary :all: --python-version $(IMAGE_PYTHON) \
-	  $(PLATFORMS:%=--platform %_$(MACHINE)) --dest $(WHEELS) -r $(WHEELS)/requirements.txt
+	  $(WHEEL_TAGS:%=--platform %_$(MACHINE)) --dest $(WHEELS) -r $(WHEELS)/requirements.txt
 	@touch $@
 
 $(WHEELS)/.driftd: $(WHEELS)/.libraries README.md LICENSE $(shell find monitor -type f -not -name '*.pyc')

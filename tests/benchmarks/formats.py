@@ -28,6 +28,7 @@ from monitor.settings.tree import Settings
 from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC
 from tests.benchmarks.material import say, table
 from tests.benchmarks.perf_events import NAMES, NUMBERS, START_MS, PerfEvents, perf_tree
+from tests.benchmarks.platform_formats import WRITTEN, calls
 
 Event = dict[str, Any]
 SHAPE = Shape(tuple((name, NUMERIC if at < NUMBERS else CATEGORICAL) for at, name in enumerate(NAMES)), "1")
@@ -194,13 +195,17 @@ def run(arguments: Sequence[str]) -> None:
     named = [[] if form.ids is None else form.ids(events) for form in FORMS]
     envelopes = [[Envelope(None, (("id", one.encode()),)) for one in ids] for ids in named]
     decoders = [decoder_of(form) for form in FORMS]
-    best = [float("inf")] * len(FORMS)
+    of_platforms = [calls(name, events, in_call, SHAPE) for in_call in (1, ROWS) for name in WRITTEN]
+    names = [*(form.name for form in FORMS), *(form.name for form in of_platforms)]
+    best = [float("inf")] * len(names)
     for _ in range(asked.rounds):
         for at, (decoder, values, around) in enumerate(zip(decoders, written, envelopes, strict=True)):
             best[at] = min(best[at], seconds(decoder, values, around, len(events)))
+        for at, form in enumerate(of_platforms, len(FORMS)):
+            best[at] = min(best[at], form.seconds())
     rows = [
-        [form.name, f"{spent / len(events) * 1e6:.2f}", f"{len(events) / spent:,.0f}", f"{spent / best[0]:.2f}"]
-        for form, spent in zip(FORMS, best, strict=True)
+        [name, f"{spent / len(events) * 1e6:.2f}", f"{len(events) / spent:,.0f}", f"{spent / best[0]:.2f}"]
+        for name, spent in zip(names, best, strict=True)
     ]
     table(("format", "µs of CPU per event", "events/s", "ratio to native"), rows)
     say("decoding alone; counting and judging are the same for all of them")

@@ -1,72 +1,109 @@
 """Has the platforms' own packages write their records again, each in an environment of its own of locked versions, and
-compares them with the captures that the quick tests read.
+compares them with what is here: short captures of every form, which the quick tests count, and a recording of traffic
+with a drift for each platform, on which the commands of docs/platforms/*.md run.
 
-`python -m tests.platforms.run [--keep] mlflow kserve mlserver`; with `--keep` new captures replace those that differ.
+`python -m tests.platforms.run [--keep] mlflow kserve ...`; with `--keep` what is new replaces what differs.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 HERE: Final = Path(__file__).parent
 CAPTURED: Final = HERE / "captured"
+#: the recordings, where the documents have their samples
+TRAFFIC: Final = HERE.parents[1] / "docs" / "platforms" / "traffic"
 #: the script of each package
-GENERATORS: Final = {"mlflow": "mlflow_server.py", "kserve": "kserve_server.py", "mlserver": "mlserver_kafka.py"}
+GENERATORS: Final = {
+    "mlflow": "mlflow_server.py",
+    "kserve": "kserve_server.py",
+    "mlserver": "mlserver_kafka.py",
+    "tfserving": "tfserving_logs.py",
+    "azure": "azure_collector.py",
+    "sagemaker": "sagemaker_lines.py",
+    "vertex": "vertex_rows.py",
+}
 #: seconds that a platform has for its calls
 LONGEST: Final = 600
 
 
 def written_by(package: str, folder: Path) -> list[Path]:
-    """The captures of a package, made afresh in `folder`."""
+    """The files of a package, made afresh in `folder`."""
     environment = folder / "environment"
-    made = folder / "captured"
+    made = folder / "made"
     made.mkdir()
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
     python, lock = environment / "bin" / "python", HERE / "locks" / f"{package}.txt"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", lock], check=True)
+    install = [
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "-r",
+        str(lock),
+    ]
+    subprocess.run(install, check=True)
     script = HERE / "generators" / GENERATORS[package]
-    subprocess.run([python, script.name, made], cwd=script.parent, check=True, timeout=LONGEST)
-    return sorted(made.glob("*.json"))
+    with (folder / "log").open("w+b") as log:
+        done = subprocess.run([python, script.name, made], cwd=script.parent, stderr=log, check=False, timeout=LONGEST)
+        if done.returncode:
+            log.seek(0)
+            sys.exit(f"{package} ended with {done.returncode}\n{log.read().decode(errors='replace')[-5_000:]}")
+    return sorted(made.iterdir())
+
+
+def place_of(new: Path) -> Path:
+    """Where the file is kept here."""
+    return (TRAFFIC if ".records." in new.name or ".made_by." in new.name else CAPTURED) / new.name
+
+
+def content_of(file: Path) -> object:
+    """What has to be the same; versions of Python and of compression may differ."""
+    if file.suffix == ".gz":
+        return gzip.decompress(file.read_bytes())
+    content = json.loads(file.read_text(encoding="utf-8"))
+    del content.get("made_by", content)["python"]
+    return content
 
 
 def differs(new: Path) -> bool:
-    """Whether a capture is not the one that is here; versions of Python may differ."""
-    known = CAPTURED / new.name
-    return not known.exists() or _content(new) != _content(known)
-
-
-def _content(file: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    del content["made_by"]["python"]
-    return content
+    known = place_of(new)
+    return not known.exists() or content_of(new) != content_of(known)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.platforms.run", description=__doc__)
     parser.add_argument("packages", nargs="*", default=[*GENERATORS])
-    parser.add_argument("--keep", action="store_true", help="replace captures that differ")
+    parser.add_argument("--keep", action="store_true", help="replace what differs")
     asked = parser.parse_args()
     different = []
     for package in asked.packages:
+        begun = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             for new in written_by(package, Path(folder)):
                 if not differs(new):
                     continue
                 different.append(new.name)
                 if asked.keep:
-                    (CAPTURED / new.name).write_bytes(new.read_bytes())
-    done = "replaced" if asked.keep else "differs from tests/platforms/captured; look, then replace it by --keep"
+                    place_of(new).write_bytes(new.read_bytes())
+        print(f"{package}: {time.monotonic() - begun:.0f} s", flush=True)
+    done = "replaced" if asked.keep else "differs from what is here; look, then replace it by --keep"
     for name in different:
         print(f"{name}: {done}")
     if different and not asked.keep:
         sys.exit(1)
-    print(f"captures of {', '.join(asked.packages)}: {'replaced' if different else 'as they are here'}")
+    print(f"what {', '.join(asked.packages)} wrote: {'replaced' if different else 'as it is here'}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.decode.auto_decoder import AutoDecoder
 from monitor.decode.decoder import decoder_for
 from monitor.decode.half import alone, half_of, half_tree
 from monitor.decode.pairing_decoder import PairingDecoder, in_partitions
@@ -78,25 +79,26 @@ def records(draw: st.DrawFn) -> tuple[str, Record]:
     return name, Record(value, {n: t.encode(errors="replace").decode() for n, t in headers.items()}, key, record.topic)
 
 
-@given(of=records(), names=st.booleans())
+@given(of=records(), names=st.booleans(), told=st.booleans())
 @settings(max_examples=600, deadline=None)
-def test_every_record_ends_in_an_outcome(of: tuple[str, Record], names: bool) -> None:
+def test_every_record_ends_in_an_outcome(of: tuple[str, Record], names: bool, told: bool) -> None:
     name, record = of
-    tree = settings_for(name, **({} if names else {"feature_names": None}))
+    tree = settings_for(name, **({} if names else {"feature_names": None}), **({"format": "auto"} if told else {}))
     decoder = decoder_for(tree, record.topic, lambda _: None)
     batch = batch_of([record])
     events = decoder.decode(batch)
     counted = len(events) + sum(one.count for one in events.rejected) + events.tombstones + events.left_aside
     assert {one.reason for one in events.rejected} <= set(REASONS)
     decoder.features(batch, [0])
-    if not isinstance(decoder, PairingDecoder):
+    inner = decoder.inner if isinstance(decoder, AutoDecoder) else decoder
+    if not isinstance(inner, PairingDecoder):
         assert counted
         return
-    halves = decoder.take_halves()
+    halves = inner.take_halves()
     assert (counted > 0) != (len(halves) == 1)
     for half in halves:
         again = half_of(half_tree(half))
         assert repr(again) == repr(half)
         for partition, own in in_partitions([alone(again)]):
-            _, given_up = decoder.decode_pairs(partition, own, T0_US)
+            _, given_up = inner.decode_pairs(partition, own, T0_US)
             assert len(given_up) + sum(one.count for one in given_up.rejected) + given_up.left_aside

@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.platforms.run import GENERATORS
+
 ROOT = Path(__file__).resolve().parents[2]
 SAYS_HOW_IT_RUNS = "import json, os, sys; print(json.dumps([os.getcwd(), *sys.argv[1:]]))"
 
 
 def make(folder: Path, *arguments: str) -> str:
     # the tests may run under a make themselves, which tells its children so, and what it was given
-    own = {"PYTHONS", "WORKERS"}
+    own = {"PYTHONS", "WORKERS", "PLATFORMS"}
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name not in own}
     command = ["make", f"PYTHON={sys.executable}", *arguments]
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
@@ -44,6 +46,14 @@ def test_what_runs_is_installed_without_what_tests(checkout: Path) -> None:
     assert "requirements-dev" in make(checkout, "-n", "dev")
     for target in ("lint", "unit", "test-pythons", "real-parts", "bench", "lock"):
         assert "requirements-dev" in make(checkout, "-n", target), target
+
+
+@pytest.mark.parametrize("asked", [[], ["mlflow"], ["kserve", "azure"]])
+def test_the_packages_of_the_platforms_are_those_that_are_asked_for(asked: list[str], checkout: Path) -> None:
+    made = make(checkout, "-n", "test-platforms", *([f"PLATFORMS={' '.join(asked)}"] if asked else []))
+    (line,) = [line for line in made.splitlines() if "tests.platforms.run" in line]
+    assert line.split()[3:] == asked
+    assert {*asked} <= {*GENERATORS}
 
 
 def test_the_command_runs_the_checkout_from_any_folder_and_through_a_link(checkout: Path, tmp_path: Path) -> None:

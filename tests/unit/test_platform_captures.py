@@ -17,7 +17,7 @@ from tests.unit.test_platform_formats import KEY, NATIVE, outcomes, ran, source_
 
 CAPTURED: Final = sorted((Path(__file__).parents[1] / "platforms" / "captured").glob("*.json"))
 #: formats whose records `auto` tells apart by what stands in them
-TOLD_ALONE: Final = ("kserve", "oip", "seldon")
+TOLD_ALONE: Final = ("kserve", "oip", "seldon", "tfserving", "sagemaker", "vertex", "azure")
 
 
 def capture(file: Path) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def records_of(content: dict[str, Any]) -> list[Record]:
 def settings_of(content: dict[str, Any], form: str) -> Settings:
     """Without names of features: where rows have none, the reference has them."""
     topics = sorted({one["topic"] for one in content["records"]})
-    tree = {"inputs": [{"topic": topic, "format": form} for topic in topics]}
+    tree = {"inputs": [{"topic": topic, "format": form} | content.get("input", {}) for topic in topics]}
     return Settings.model_validate(
         tree | {"models": [{"name": "credit", "reference": "credit.json", "task": "binary"}]}
     )
@@ -67,5 +67,13 @@ def test_captured_rows_are_counted_as_native_events_to_the_last_count(file: Path
 def test_every_package_is_named_with_its_version() -> None:
     made_by = [capture(file)["made_by"] for file in CAPTURED]
     packages = {package for made in made_by for package in made} - {"python"}
-    assert packages >= {"mlflow", "kserve", "mlserver"}
+    assert packages >= {
+        "mlflow",
+        "kserve",
+        "mlserver",
+        "azureml-ai-monitoring",
+        "sagemaker",
+        "google-cloud-aiplatform",
+        "tensorflow-serving-api",
+    }
     assert all(version[0].isdigit() for made in made_by for version in made.values())

@@ -14,6 +14,7 @@ from monitor.decode.columns import Limits
 from monitor.decode.formats.bodies import answers_of, csv_rows, request_rows
 from monitor.decode.formats.call import WHOLE, Call, Ignored, Native, Read, Received, Row, event_id
 from monitor.decode.formats.cloudevents import from_base64, media_type
+from monitor.decode.formats.labels import label_event
 from monitor.decode.formats.unwrap import inner, text_of, wrong_format
 from monitor.errors import RejectedRecord
 
@@ -31,6 +32,9 @@ def read(received: Received, limits: Limits) -> Read:
     """
     line = received.tree
     if not isinstance(line, dict) or not ("captureData" in line or "groundTruthData" in line):
+        label = label_event(line)
+        if label is not None:
+            return [label]
         raise wrong_format("sagemaker", "it has neither captureData nor groundTruthData")
     metadata = line.get("eventMetadata")
     metadata = metadata if isinstance(metadata, dict) else {}

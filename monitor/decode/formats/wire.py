@@ -31,9 +31,9 @@ def fields_of(data: bytes) -> Fields:
         RejectedRecord: it is cut off, or no protobuf.
     """
     found: Fields = {}
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
+    at, end = 0, len(data)
+    while at < end:
+        tag, at = (data[at], at + 1) if data[at] < 0x80 else _varint(data, at)
         number, kind = tag >> 3, tag & 7
         if not 1 <= number <= _MOST_FIELD:
             raise _wrong("it has a field number that there is not")
@@ -43,10 +43,10 @@ def fields_of(data: bytes) -> Fields:
         else:
             size = {_EIGHT: 8, _FOUR: 4}.get(kind, -1)
             if kind == _BYTES:
-                size, at = _varint(data, at)
+                size, at = (data[at], at + 1) if at < end and data[at] < 0x80 else _varint(data, at)
             if size < 0:
                 raise _wrong("it has a wire type that there is not")
-            if at + size > len(data):
+            if at + size > end:
                 raise _wrong("it ends before it is whole")
             value, at = data[at : at + size], at + size
         found.setdefault(number, []).append(value)
@@ -72,10 +72,10 @@ def _wrong(what: str) -> RejectedRecord:
 
 def messages(fields: Fields, number: int) -> list[bytes]:
     """All values of a field of messages, strings or bytes."""
-    values = fields.get(number, [])
-    if not all(isinstance(value, bytes) for value in values):
+    found = [value for value in fields.get(number, ()) if isinstance(value, bytes)]
+    if len(found) < len(fields.get(number, ())):
         raise _wrong("a field has another type")
-    return [value for value in values if isinstance(value, bytes)]
+    return found
 
 
 def message(fields: Fields, number: int) -> bytes | None:

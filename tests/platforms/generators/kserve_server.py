@@ -13,7 +13,20 @@ from typing import Any
 
 import numpy as np
 from kserve import InferInput, InferOutput, InferRequest, InferResponse, Model, ModelServer
-from traffic import KINDS, NAMES, Call, Exchange, Proxy, answers, calls, record, score, write_capture
+from traffic import (
+    KINDS,
+    NAMES,
+    Call,
+    Exchange,
+    Proxy,
+    answers,
+    calls,
+    drifting,
+    record,
+    score,
+    write_capture,
+    write_recording,
+)
 
 SIDE = "org.kubeflow.serving.inference."
 
@@ -129,6 +142,11 @@ def main() -> None:
             for name, raw in (("typed", False), ("raw", True)):
                 records = [one for call in calls() for one in on_seldon_topics(call, raw=raw)]
                 write_capture(f"seldon_{name}", "seldon", ["kserve"], records)
+            send = forms["v1_arrays"]
+            drift = [(call, one) for call in drifting() for one in logged(call, send(call, proxy))]
+            write_recording("kserve", ["kserve"], drift, "knative-broker-prod-inference")
+            drift = [(call, one) for call in drifting() for one in on_seldon_topics(call, raw=True)]
+            write_recording("seldon", ["kserve"], drift)
         finally:
             server.terminate()
 

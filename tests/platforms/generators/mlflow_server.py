@@ -17,7 +17,7 @@ from pathlib import Path
 import mlflow
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
-from traffic import NAMES, Call, Exchange, Proxy, answers, calls, record, write_capture
+from traffic import NAMES, Call, Exchange, Proxy, answers, calls, drifting, record, write_capture, write_recording
 
 MODEL = """
 import mlflow
@@ -52,6 +52,25 @@ def logged(call: Call, seen: Exchange) -> bytes:
     return json.dumps({**whole, "request": seen.request.decode(), "response": seen.response.decode()}).encode()
 
 
+def in_inference_table(call: Call, seen: Exchange) -> bytes:
+    """The bodies of a call as a row of Databricks' inference table, in the schema of the AI Gateway."""
+    row = {
+        "request_date": call.time[:10],
+        "databricks_request_id": f"d-{call.id}",
+        "client_request_id": call.id,
+        "request_time": call.time,
+        "status_code": 200,
+        "sampling_fraction": 1.0,
+        "execution_duration_ms": 14,
+        "request": seen.request.decode(),
+        "response": seen.response.decode(),
+        "served_entity_id": "12",
+        "logging_error_codes": [],
+        "requester": "svc-7",
+    }
+    return json.dumps(row).encode()
+
+
 def main() -> None:
     folder = Path(tempfile.mkdtemp())
     (folder / "scorer.py").write_text(MODEL)
@@ -79,6 +98,11 @@ def main() -> None:
                 seen = [(call, proxy.post("/invocations", *bodies(call)[form])) for call in calls()]
                 records = [record(logged(call, one), {}) for call, one in seen]
                 write_capture(f"mlflow_{form}", "mlflow", ["mlflow"], records)
+            drift = [(call, proxy.post("/invocations", *bodies(call)["split"])) for call in drifting()]
+            bridged = [(call, record(logged(call, one), {})) for call, one in drift]
+            write_recording("mlflow", ["mlflow"], bridged, "invocations")
+            rows = [(call, record(in_inference_table(call, one), {})) for call, one in drift]
+            write_recording("databricks", ["mlflow"], rows, "inference-table")
         finally:
             os.killpg(server.pid, signal.SIGTERM)
 

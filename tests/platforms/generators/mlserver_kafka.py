@@ -12,7 +12,7 @@ from mlserver.kafka.handlers import KafkaHandlers
 from mlserver.kafka.message import KafkaMessage
 from mlserver.registry import MultiModelRegistry
 from mlserver.types import InferenceRequest, InferenceResponse
-from traffic import KINDS, NAMES, Call, calls, record, score, write_capture
+from traffic import KINDS, NAMES, Call, calls, drifting, record, score, write_capture, write_recording
 
 INPUT = {"mlserver-model": "credit", "mlserver-version": "12"}
 
@@ -56,6 +56,9 @@ async def main() -> None:
     handlers = KafkaHandlers(DataPlane(Settings(metrics_endpoint=None), registry))
     records = [one for call in calls() for one in await sent(call, handlers)]
     write_capture("mlserver", "oip", ["mlserver"], records)
+    write_recording(
+        "mlserver", ["mlserver"], [(call, one) for call in drifting() for one in await sent(call, handlers)]
+    )
 
 
 if __name__ == "__main__":

@@ -4,10 +4,12 @@ this runs in the environments of the platforms."""
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import platform
 import random
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from http.client import HTTPConnection
@@ -21,6 +23,8 @@ NAMES = ("age", "income", "grade")
 KINDS = {"age": "INT64", "income": "FP64", "grade": "BYTES"}
 BEGIN = datetime(2026, 3, 4, 10, 15, 30, tzinfo=timezone.utc)  # noqa: UP017  # also for older Pythons
 CALLS = 12
+#: the calls of the traffic with a drift, their rows, the seconds between them, and the call from which on it drifts
+DRIFT_CALLS, DRIFT_ROWS, DRIFT_SECONDS, DRIFT_FROM = 80, 15, 60, 60
 
 
 class Call(NamedTuple):
@@ -60,6 +64,25 @@ def calls() -> list[Call]:
     return made
 
 
+def drifting() -> list[Call]:
+    """The same calls each time; from one on, a client sends `income` in cents."""
+    numbers = random.Random(11)
+    made = []
+    for at in range(DRIFT_CALLS):
+        unit = 100 if at >= DRIFT_FROM else 1
+        rows = [
+            {
+                "age": numbers.randrange(18, 80),
+                "income": unit * numbers.randrange(800, 4_000) * 25 / 2,
+                "grade": numbers.choice("AABC"),
+            }
+            for _ in range(DRIFT_ROWS)
+        ]
+        moment = BEGIN + timedelta(seconds=at * DRIFT_SECONDS)
+        made.append(Call(f"r-{at}", moment.strftime("%Y-%m-%dT%H:%M:%SZ"), rows))
+    return made
+
+
 def score(age: int, income: float, grade: str) -> float:
     """The model: a probability that every float type holds exactly."""
     return float((age * 7 + int(income) + len(grade)) % 127 + 1) / 128
@@ -77,15 +100,58 @@ def record(
     }
 
 
-def write_capture(name: str, form: str, packages: Sequence[str], records: Sequence[Mapping[str, Any]]) -> None:
-    """Write the records of a platform, with what made them, to the folder that the command line names."""
-    made_by = {package: version(package) for package in packages} | {"python": platform.python_version()}
-    events = [
+def events_of(some: Sequence[Call]) -> list[dict[str, Any]]:
+    """The rows of calls with their ids, times and scores."""
+    return [
         {"id": f"{call.id}#{at}", "ts": call.time, "features": row, "score": score(**row)}
-        for call in calls()
+        for call in some
         for at, row in enumerate(call.rows)
     ]
-    content = {"made_by": made_by, "format": form, "records": list(records), "events": events}
+
+
+def write_recording(
+    name: str, packages: Sequence[str], records: Sequence[tuple[Call, Mapping[str, Any]]], topic: str = ""
+) -> None:
+    """Write the records of the traffic with a drift as `driftd record` would, and beside it what made them.
+
+    Those that have no topic of their own are of `topic`.
+    """
+    offsets: Counter[str] = Counter()
+    lines = []
+    for call, one in records:
+        moment = datetime.strptime(call.time, "%Y-%m-%dT%H:%M:%S%z")
+        of_topic = topic or one["topic"]
+        line = {
+            "topic": of_topic,
+            "partition": 0,
+            "offset": offsets[of_topic],
+            "timestamp": int(moment.timestamp() * 1000),
+            "key": None if one["key"] is None else base64.b64encode(one["key"].encode()).decode(),
+            "headers": [[key, base64.b64encode(text.encode()).decode()] for key, text in one["headers"].items()],
+            "value": one["value"],
+        }
+        offsets[of_topic] += 1
+        lines.append(json.dumps(line, separators=(",", ":")) + "\n")
+    file = Path(sys.argv[1]) / f"{name}.records.jsonl.gz"
+    file.write_bytes(gzip.compress("".join(lines).encode(), mtime=0))
+    made_by = versions(packages)
+    file.with_name(f"{name}.made_by.json").write_text(json.dumps(made_by, indent=0) + "\n", encoding="utf-8")
+    print(f"{file.name}: {len(lines)} records, by {made_by}")
+
+
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    return {package: version(package) for package in packages} | {"python": platform.python_version()}
+
+
+def write_capture(
+    name: str, form: str, packages: Sequence[str], records: Sequence[Mapping[str, Any]], **entry: object
+) -> None:
+    """Write the records of a platform, with what made them, to the folder that the command line names.
+
+    `entry` is what the settings of the input have to say, as the records do not.
+    """
+    made_by, events = versions(packages), events_of(calls())
+    content = {"made_by": made_by, "format": form, "input": entry, "records": list(records), "events": events}
     file = Path(sys.argv[1]) / f"{name}.json"
     file.write_text(json.dumps(content, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
     print(f"{file.name}: {len(records)} records, {len(events)} rows, by {made_by}")
