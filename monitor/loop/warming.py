@@ -89,12 +89,17 @@ class Warming:
         self._admission = admission
         self._learn = learn
         self._clock = clock
-        self.rows = WarmupRows(settings.windows.pane)
+        self.rows = WarmupRows(settings.windows.pane, self._tags)
         self.warmups: dict[ModelKey, Warmup] = {}
         #: called now and then while a reference is learned, which may take seconds; may raise LearningStopped
         self.tick: Callable[[], object] = lambda: None
         #: those that ended, until they are reported
         self.ended: deque[Ended] = deque()
+
+    def _tags(self, model: str) -> tuple[str, ...]:
+        """Names of the tags that may cut the events of a model."""
+        known = self._admission.model(model)
+        return () if known is None else known.segments
 
     def holds(self, key: ModelKey) -> bool:
         """Whether the panes of this model version are taken here: it has no reference yet."""

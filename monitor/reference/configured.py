@@ -36,7 +36,7 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
             was = kinds.get(name) or f"ignored ({ignored[name]})"
             yield f"features.{name}.direction: {feature.direction}, but only numbers have one, and it is {was}"
     built_for = () if reference.segments is None else tuple(one.feature for one in reference.segments.by)
-    remain = _remaining(reference, model)
+    remain = _remaining(reference, model) | _tags(reference)
     for at, name in enumerate(model.segments):
         if name not in built_for:
             yield f"segments[{at}]: {name}, but the reference was built without it; build the reference again"
@@ -98,6 +98,11 @@ def _remaining(reference: Reference, model: Model) -> set[str]:
     return {column.name for column in columns if column.role == FEATURE}
 
 
+def _tags(reference: Reference) -> set[str]:
+    """Names of the tags that cut its events."""
+    return set() if reference.segments is None else {one.feature for one in reference.segments.by if one.is_tag}
+
+
 def _others(reference: Reference, kept: list[int]) -> list[Column]:
     return [column for at, column in enumerate(reference.columns) if at not in kept]
 
@@ -113,7 +118,7 @@ def _effects(reference: Reference, kept: list[int]) -> ScoreEffects | None:
 def _segments(reference: Reference, model: Model, kept: list[int]) -> Segments | None:
     if reference.segments is None:
         return None
-    remain = _remaining(reference, model)
+    remain = _remaining(reference, model) | _tags(reference)
     asked = [name for name in model.segments if name in remain]
     return reference.segments.of(asked, kept, width_of([reference.columns[at].bins for at in kept]))
 

@@ -1,6 +1,6 @@
-"""The segments of a reference: the counts of its events by the values of some features.
+"""The segments of a reference: the counts of its events by the values of some features and tags.
 
-An optional part of a reference. A segment is a value of one of these features, or the rest of its values together.
+An optional part of a reference. A segment is a value of one of these, or the rest of its values together.
 """
 
 from __future__ import annotations
@@ -40,10 +40,11 @@ def below_name(segment: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SegmentedBy:
-    """A feature whose `values` (canonical text) are segments; one more has the rest."""
+    """A feature, or a tag, whose `values` (canonical text) are segments; one more has the rest."""
 
     feature: str
     values: tuple[str, ...]
+    is_tag: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Segments:
 
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:
-        """(S,) feature and value of each segment."""
+        """(S,) feature or tag, and value, of each segment."""
         return tuple((one.feature, value) for one in self.by for value in (*one.values, OTHER))
 
     @property
@@ -90,7 +91,7 @@ class Segments:
         )
 
     def of(self, features: Sequence[str], kept: Sequence[int], width: int) -> Segments | None:
-        """Those of some features, with the counts of some columns of at most `width` bins; None where none is left."""
+        """Those of some features and tags, with the counts of some columns, at most `width` bins; None without any."""
         by = [one.feature in features for one in self.by]
         if not any(by):
             return None
@@ -116,6 +117,7 @@ class Segments:
                 {
                     "feature": one.feature,
                     "values": list(one.values),
+                    **({"tag": True} if one.is_tag else {}),
                     "counts": [
                         [
                             [*row[:own].tolist(), *row[width:].tolist()]
@@ -147,7 +149,7 @@ class Segments:
             [np.nan if x is None else x for x in row] for one in plain for of in one["largest_distance"] for row in of
         ]
         return cls(
-            tuple(SegmentedBy(one["feature"], tuple(one["values"])) for one in plain),
+            tuple(SegmentedBy(one["feature"], tuple(one["values"]), one.get("tag", False)) for one in plain),
             counts,
             np.array([row for one in plain for row in one["below"]], np.int64).reshape(len(segments), columns),
             np.array(largest, np.float64).reshape(len(segments), columns, levels),

@@ -97,6 +97,7 @@ class Aggregator:
             derived=reference.derived,
             confidence=confidence,
             names=reference.feature_order,
+            tags=tuple(self._segments.of_text),
         )
 
     def empty(self) -> Tally:
@@ -105,7 +106,10 @@ class Aggregator:
     def count(self, group: Group, rows: Rows) -> list[Tally]:
         """One tally for each pane."""
         new = self._new_slots.begin(len(rows.starts), partial(self._explained, group, rows), rows)
-        block = _Block(rows, len(self.columns), self._width, self._pairs, new, self._segments.begin(rows))
+        segments = self._segments.begin(rows)
+        if segments is not None:
+            segments.cut_by_tags(group.tags)
+        block = _Block(rows, len(self.columns), self._width, self._pairs, new, segments)
         with_features = group.has_features[rows.picked]
         if len(self.numeric):
             values = group.numeric if rows.are_all(group.numeric.shape[1]) else group.numeric[:, rows.picked]
