@@ -56,7 +56,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "outcomes columns.facts columns.categories columns.schema columns.sample admission.versions_seen "
             "admission.versions admission.label_keys columns.binning columns.numeric_arrays labels.cohorts "
             "task_state clocks.event_clock clocks.ahead_events event_ids losses admission.batch pairs_waiting "
-            "partition_state rejected_share totals columns.pane_rows labels.answers labels.rows "
+            "partition_state rejected_share totals columns.pane_rows columns.segment_codes labels.answers labels.rows "
             "labels.outcome_counts labels.aggregator clocks.label_clock labels.id_runs labels.join_tables "
             "labels.join_changes labels.pending labels.predictions_by_pane labels.model_join labels.joined_model "
             "labels.joins "
@@ -73,8 +73,9 @@ HOUSE: tuple[dict[str, str], ...] = (
             "windows.late_cohorts windows.label_arrivals windows.fact_blocks words.errors words.outcomes "
             "windows.all_values comparison.column_change comparison.related words.relations comparison.columns "
             "comparison.daily_shift comparison.lazy_comparison comparison.near_range comparison.quality_tails "
-            "comparison.segmented windows.outcome_windows comparison.means attribution.score_parts causes.cause "
-            "promise.detectable words.setting_notes causes.constant causes.errors causes.performance causes.outcome "
+            "comparison.segmented windows.outcome_windows comparison.means comparison.segment_means "
+            "attribution.score_parts causes.cause promise.detectable words.setting_notes causes.constant "
+            "causes.errors causes.segment_errors causes.performance causes.outcome "
             "causes.traffic causes.fact_share causes.label_facts causes.schema causes.unit_change "
             "causes.smaller_unit causes.distribution_words causes.distribution causes.segments causes.residual "
             "causes.consecutive causes.relation causes.detectors causes.quality causes.segment_quality "
@@ -115,9 +116,9 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # what runs
         "run": (
             "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events "
-            "outcome_lines state_show outputs decoders kafka_source open_source understood suggesting accepting "
-            "column_views counted_rows first_pass reference_labels reference_build warmup_learning warmup_lines "
-            "replay comparing promises snapshot_builder daemon"
+            "outcome_lines performance_lines state_show outputs decoders kafka_source open_source understood "
+            "suggesting accepting column_views counted_rows first_pass reference_labels reference_build "
+            "warmup_learning warmup_lines replay comparing promises snapshot_builder daemon"
         ),
     },
     {  # from Python

@@ -212,7 +212,8 @@ class Warming:
             (tally,) = aggregator.count(group, rows)
             tally.add_records(chunk.partition, int(chunk.offset.min()), int(chunk.offset.max()))
             _add(found.events[number], start_us, tally)
-            for counted in labels.count(LabelRows.inline(group, rows)).values():
+            segments = labels.segments.of(group, rows)
+            for counted in labels.count(LabelRows.inline(group, rows, segments)).values():
                 _add(found.labels[number], start_us, counted)
         self.rows.forget(key)
         return found

@@ -364,7 +364,8 @@ REGISTER: Final = (
         ("model", "version", "metric", "basis", "segment"),
         "Bounded performance figures by `metric`: accuracy, balanced_accuracy, precision, recall, f1, mcc, brier, "
         "roc_auc, pr_auc, calibration_error; mape, r2. Realised: of the newest labelled predictions (250 to 1,000), "
-        "absent before 250 labels came and when labels stop. Estimated: of the latest long window before its labels "
+        "absent before 250 labels came and when labels stop; of a `segment` from 20 labels on, without roc_auc, pr_auc "
+        "and calibration_error. Estimated: of the latest long window before its labels "
         "come, if the scores stay calibrated.",
         "Falling: the model is right less often; driftd_finding_active may say which column moved. An estimate does "
         "not see a change of what the features say of the label: a steady one does not show that a model is fine.",

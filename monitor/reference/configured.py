@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.events import canonical
 from monitor.reference.column import FEATURE, Column
+from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.reference import Reference
 from monitor.reference.score_effects import ScoreEffects
 from monitor.reference.score_split import ScoreSplit
@@ -75,6 +76,7 @@ def as_configured(reference: Reference, model: Model) -> Reference:
         ),
         effects=_effects(reference, kept),
         segments=_segments(reference, model, kept),
+        performance=_performance(reference, model),
     )
 
 
@@ -118,9 +120,20 @@ def _effects(reference: Reference, kept: list[int]) -> ScoreEffects | None:
 def _segments(reference: Reference, model: Model, kept: list[int]) -> Segments | None:
     if reference.segments is None:
         return None
-    remain = _remaining(reference, model) | _tags(reference)
-    asked = [name for name in model.segments if name in remain]
+    asked = _asked(reference, model)
     return reference.segments.of(asked, kept, width_of([reference.columns[at].bins for at in kept]))
+
+
+def _asked(reference: Reference, model: Model) -> list[str]:
+    """The features and tags that cut the events."""
+    remain = _remaining(reference, model) | _tags(reference)
+    return [name for name in model.segments if name in remain]
+
+
+def _performance(reference: Reference, model: Model) -> ReferencePerformance | None:
+    if reference.performance is None or reference.segments is None:
+        return reference.performance
+    return reference.performance.of_segments(reference.segments.numbers(_asked(reference, model)))
 
 
 def _narrowed(reference: Reference, kept: list[int]) -> NDArray[np.int64]:

@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 #: counts by segment of a model (segments, columns, bins and quality counts) at the most: its windows keep some 320
 #: times as many numbers of one or two bytes, and a checkpoint holds them once or twice more while it is written
 MOST_COUNTS: Final = 100_000
+#: cells of the confusion matrices of all segments at the most: above it performance is not cut
+MOST_CELLS: Final = 20_000
 #: the segment of all values of a feature that are no segment of their own, of none and of never-seen ones
 OTHER: Final = "other"
 #: values of a feature that are segments of their own at the most ...
@@ -89,6 +91,11 @@ class Segments:
             f" {segments * columns * slots:,} counts, and {MOST_COUNTS:,} fit in memory; name fewer features, or ignore"
             " columns"
         )
+
+    def numbers(self, features: Sequence[str]) -> dict[int, int]:
+        """{number of a segment: its number among those of some features and tags}."""
+        kept = np.flatnonzero(np.array([one.feature in features for one in self.by], np.bool_)[self.whole])
+        return {old: new for new, old in enumerate(kept.tolist())}
 
     def of(self, features: Sequence[str], kept: Sequence[int], width: int) -> Segments | None:
         """Those of some features and tags, with the counts of some columns, at most `width` bins; None without any."""

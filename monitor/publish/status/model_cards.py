@@ -23,6 +23,8 @@ from monitor.stats.performance.figures import SHARES
 from monitor.stats.performance.outcome_tally import LABEL_VALUE
 from monitor.text import expected, many, number, percent
 
+#: segments whose performance is shown
+SEGMENTS_SHOWN: Final = 24
 #: shares of the labels whose delays are shown
 CAME_SHOWN: Final = (0.5, 0.95, 1.0)
 #: the join of labels is so far behind what was judged before that is said
@@ -164,6 +166,18 @@ def _performance(model: ModelView) -> Iterator[tuple[str, str]]:
     if not model.performance_judged:
         of += "; not judged: the reference has too few labels"
     yield "Performance", f"{', '.join(values)} <small>{of}</small>"
+    yield from _by_segment(model)
+
+
+def _by_segment(model: ModelView) -> Iterator[tuple[str, str]]:
+    """The first figures of each segment, those with the most labels first."""
+    each = sorted(model.performance_segments, key=lambda one: -one.labels)
+    for one in each[:SEGMENTS_SHOWN]:
+        values = (f"{text(name.replace('_', ' '), 80)} {_figure(name, value)}" for name, value in one.figures[:4])
+        of = f"<small>of {many(one.labels, 'label')}</small>"
+        yield f"Performance in {text(one.segment, 80)}", f"{', '.join(values)} {of}"
+    if len(each) > SEGMENTS_SHOWN:
+        yield "Performance in other segments", f"<small>{len(each) - SEGMENTS_SHOWN} more, in the series</small>"
 
 
 def _outcome(one: OutcomeView) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from monitor.findings import PAGE, TICKET, FindingKey
+from monitor.judge.causes.segment_errors import SegmentFigures
 from monitor.judge.estimated import Estimated
 from monitor.publish.series import render
 from monitor.publish.snapshot import FindingView, ModelView, Snapshot
@@ -47,6 +48,29 @@ def test_an_estimate_stands_beside_the_realised_figure_and_errors_are_a_series_o
             ("error", "estimated", "mae", 2.5),
         )
     ]
+
+
+def test_figures_of_segments_stand_beside_those_of_all_with_the_number_of_their_labels() -> None:
+    own = SegmentFigures("EDU=low", 60, (("accuracy", 0.75), ("log_loss", 0.5)))
+    watched = ModelView(CREDIT, performance=(("accuracy", 0.9),), performance_labels=900, performance_segments=(own,))
+    shown = [line for line in lines_of(Snapshot(restored=True, models=(watched,))) if "EDU=low" in line]
+    of = 'model="credit",segment="EDU=low",version="1"'
+    assert shown == [
+        f"driftd_performance_segment_labels{{{of}}} 60.0",
+        f'driftd_performance_ratio{{basis="realised",metric="accuracy",{of}}} 0.75',
+        f'driftd_performance_error{{basis="realised",metric="log_loss",{of}}} 0.5',
+    ]
+
+
+def test_the_page_has_the_segments_with_most_labels_first_and_their_number() -> None:
+    snapshot = busy_snapshot()
+    each = tuple(SegmentFigures(f"k=<{at}>", 20 + at, (("accuracy", 0.75),)) for at in range(30))
+    first = replace(snapshot.models[0], performance=(("accuracy", 0.9),), performance_segments=each)
+    words = read(replace(snapshot, models=(first, *snapshot.models[1:]))).words
+    assert "Performance in k=<29>" in words
+    assert "accuracy 75 % of 49 labels" in words
+    assert "6 more, in the series" in words
+    assert "Performance in k=<5>" not in words
 
 
 def test_without_an_estimate_no_series_of_it_is_there() -> None:

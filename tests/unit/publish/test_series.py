@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.events import ACCEPTED, OUTCOMES, REASONS, REJECTED, ModelKey, Partition
 from monitor.findings import PAGE, TICKET, Figures, FindingKey
+from monitor.judge.causes.segment_errors import SegmentFigures
 from monitor.judge.estimated import Estimated
 from monitor.publish.column_series import DISTANCES, FIGURES
 from monitor.publish.register import REGISTER
@@ -57,6 +58,7 @@ PROMISED = {
     "driftd_smallest_detectable_effect_ratio": "model version feature",
     **{f"driftd_performance_{of}": "model version metric basis segment" for of in ("ratio", "error")},
     "driftd_performance_labels": "model version",
+    "driftd_performance_segment_labels": "model version segment",
 }
 
 
@@ -96,6 +98,7 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
                 pages_before=2,
                 columns=(AGE,),
                 performance=(("accuracy", 0.9), ("mae", 250.0)),
+                performance_segments=(SegmentFigures("EDU=low", 60, (("accuracy", 0.75),)),),
                 outcomes=(
                     OutcomeView("judge", 900, 1_764_000_600_000_000, mean=0.7, mean_before=0.72),
                     OutcomeView("topic", 900, 1_764_000_600_000_000, shares=(("refund", 0.1), ("(other)", 0.9))),
