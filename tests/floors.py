@@ -17,14 +17,15 @@ HOUSE: tuple[dict[str, str], ...] = (
         "stats": (
             "pairs.levels pairs.tables tallies.names tallies.growing tallies.number_table tallies.thinning "
             "distances digits sliding testing.evidence tallies.slots detectors.detector detectors.adwin "
-            "detectors.error_detectors detectors.value_detectors variance.equal_runs variance.long_run season.terms "
-            "season.fit testing.directions testing.ending testing.onset bins.unseen bins.reference_bins "
-            "bins.hit_places bins.agreement bins.name_bins derived.vectors derived.scripts derived.texts "
-            "derived.columns variance.quality_dispersion testing.direction_test testing.screening bins.numeric_bins "
-            "tallies.further tallies.tally performance.outcome_tally performance.label_tally performance.score_grid "
-            "performance.class_figures performance.label_sums performance.figures testing.mean_test "
-            "performance.judged_errors variance.number_sums tallies.block variance.live_watch additive "
-            "variance.series_variance testing.promise traffic testing.fact_share isotonic"
+            "detectors.error_detectors detectors.value_detectors variance.equal_runs variance.long_run "
+            "season.terms season.fit testing.directions testing.ending testing.onset bins.unseen "
+            "bins.reference_bins bins.hit_places bins.agreement bins.name_bins derived.vectors derived.scripts "
+            "derived.texts derived.columns variance.quality_dispersion testing.direction_test testing.screening "
+            "bins.numeric_bins tallies.further tallies.tally performance.outcome_tally performance.score_grid "
+            "performance.class_figures performance.label_sums performance.label_tally performance.figures "
+            "testing.mean_test performance.judged_errors variance.number_sums tallies.block variance.live_watch "
+            "additive variance.series_variance testing.promise traffic testing.fairness testing.fact_share "
+            "isotonic"
         ),
     },
     {  # decoding
@@ -70,18 +71,18 @@ HOUSE: tuple[dict[str, str], ...] = (
             "promise.budget incidents.ended incidents.recurring incidents.silence incidents.first_cause "
             "incidents.informational incidents.reported incidents.incident incidents.book policy "
             "windows.prepared_reference windows.pyramid warmup windows.season windows.label_windows "
-            "windows.late_cohorts windows.label_arrivals windows.fact_blocks words.errors words.outcomes "
-            "windows.all_values comparison.column_change comparison.related words.relations comparison.columns "
-            "comparison.daily_shift comparison.lazy_comparison comparison.near_range comparison.quality_tails "
-            "comparison.segmented windows.outcome_windows comparison.means comparison.segment_means "
-            "attribution.score_parts causes.cause promise.detectable words.setting_notes causes.constant "
-            "causes.errors causes.segment_errors causes.performance causes.outcome "
-            "causes.traffic causes.fact_share causes.label_facts causes.schema causes.unit_change "
+            "windows.late_cohorts windows.label_arrivals windows.fact_blocks windows.group_blocks words.errors "
+            "words.outcomes windows.all_values comparison.column_change comparison.related words.relations "
+            "comparison.columns comparison.daily_shift comparison.lazy_comparison comparison.near_range "
+            "comparison.quality_tails comparison.segmented windows.outcome_windows comparison.means "
+            "comparison.segment_means attribution.score_parts causes.cause promise.detectable words.setting_notes "
+            "causes.constant causes.errors causes.segment_errors causes.performance causes.fairness "
+            "causes.outcome causes.traffic causes.fact_share causes.label_facts causes.schema causes.unit_change "
             "causes.smaller_unit causes.distribution_words causes.distribution causes.segments causes.residual "
             "causes.consecutive causes.relation causes.detectors causes.quality causes.segment_quality "
-            "causes.features_gone causes.catalog evaluation comparison.version_comparison traffic_time judge_state "
-            "attribution.single_partition attribution.moved estimated model words.detectors promise.promised "
-            "promise.words fleet"
+            "causes.features_gone causes.catalog evaluation comparison.version_comparison traffic_time "
+            "judge_state attribution.single_partition attribution.moved estimated model words.detectors "
+            "promise.promised promise.words fleet"
         ),
     },
     {  # the outside
@@ -101,9 +102,9 @@ HOUSE: tuple[dict[str, str], ...] = (
         "publish": (
             "dashboards.panels status.style status.drawing status.html links rules.alert snapshot rules.events "
             "rules.health rows column_series traffic_series rules.annotations rules.drift call_series "
-            "outcome_series label_series rules.labels status.model_cards dashboards.fleet rules.file register "
-            "status.incident_cards status.notices dashboards.model series_limit status.page dashboards.dashboard "
-            "series site connection server"
+            "outcome_series fairness_series label_series rules.labels status.model_cards dashboards.fleet "
+            "rules.file register status.incident_cards status.notices dashboards.model series_limit status.page "
+            "dashboards.dashboard series site connection server"
         ),
     },
     {  # events of a service that reports itself, and what the path asks of the outside

@@ -9,6 +9,7 @@ from monitor.findings import Figures
 from monitor.publish import rows
 from monitor.publish.call_series import CALL_SERIES
 from monitor.publish.column_series import COLUMN_SERIES, FIGURES, Series
+from monitor.publish.fairness_series import FAIRNESS_SERIES
 from monitor.publish.label_series import LABEL_SERIES
 from monitor.publish.traffic_series import TRAFFIC_SERIES
 
@@ -358,6 +359,7 @@ REGISTER: Final = (
     *CALL_SERIES,
     *COLUMN_SERIES,
     *LABEL_SERIES,
+    *FAIRNESS_SERIES,
     Series(
         "driftd_performance_ratio",
         "gauge",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.events import canonical
-from monitor.reference.column import FEATURE, Column
+from monitor.reference.column import FEATURE, PREDICTION, Column
 from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.reference import Reference
 from monitor.reference.score_effects import ScoreEffects
@@ -19,6 +19,7 @@ from monitor.reference.segments import Segments
 from monitor.settings.detector import ERROR
 from monitor.settings.model import Model
 from monitor.stats.bins.reference_bins import NUMERIC, width_of
+from monitor.text import listed
 
 IGNORE: Final = "ignore"
 
@@ -46,6 +47,7 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
     segments = _segments(reference, model, _kept(reference, model))
     if segments is not None and segments.size_fault:
         yield f"segments: {segments.size_fault}"
+    yield from _fairness(reference, model)
     zone = reference.seasons.calendar.timezone if reference.seasons else model.timezone
     if model.timezone != zone:
         yield f"timezone: {model.timezone}, but the reference has its daily waves in {zone}; build the reference again"
@@ -56,6 +58,19 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
             yield f"detectors[{at}].on: {detector.on!r} is no numeric column of the reference; write one of {known}"
     if model.task is not None and model.task != reference.task:
         yield f"task: {model.task}, but the reference was built for {reference.task}; build the reference again"
+
+
+def _fairness(reference: Reference, model: Model) -> Iterator[str]:
+    """Without predicted classes nobody is treated unequally."""
+    if model.fairness is None:
+        return
+    classes = [one.bins.categories for one in reference.columns if one.role == PREDICTION and one.bins.kind != NUMERIC]
+    wanted = canonical(model.positive if model.fairness.favourable is None else model.fairness.favourable)
+    if not classes:
+        yield "fairness: no event of the reference has a predicted class; leave it out"
+    elif wanted not in classes[0]:
+        known = listed(classes[0], 10)
+        yield f"fairness.favourable: {wanted!r} is no predicted class of the reference; write one of {known}"
 
 
 def as_configured(reference: Reference, model: Model) -> Reference:

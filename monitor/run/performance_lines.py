@@ -32,6 +32,25 @@ def segments_json(labels: LabelTally, judge: ModelJudge) -> dict[str, Any]:
     return {"segments": found} if found else {}
 
 
+def fairness_json(judge: ModelJudge) -> dict[str, Any]:
+    """`fairness` {feature: {metric: {value, interval, ...}, groups}} where the settings ask for it."""
+    found: dict[str, Any] = {}
+    for one in judge.judge.fairness.worst():
+        of = found.setdefault(one.feature, {"groups": {}})
+        of[one.metric] = {
+            "value": one.estimate.value,
+            "interval": [one.estimate.lower, one.estimate.upper],
+            "permitted": one.permitted,
+            "low": one.low,
+            "high": one.high,
+        }
+    for rate in judge.judge.fairness.rates():
+        for feature, of in found.items():
+            if rate.segment.startswith(f"{feature}="):
+                of["groups"].setdefault(rate.segment, {})[rate.kind] = {"value": rate.rate, "samples": rate.rows}
+    return {"fairness": found} if found else {}
+
+
 def label_windows(judge: ModelJudge) -> Iterator[dict[str, Any]]:
     """One `window` line for each window of labels that ended: the figures, by the number of their labels."""
     ended, key = judge.judge.performance.windows.ended, judge.monitored.key

@@ -28,7 +28,13 @@ from monitor.reference.column import FEATURE
 from monitor.run.decoders import decoder_of
 from monitor.run.loss_lines import loss_lines
 from monitor.run.outcome_lines import outcome_lines, outcomes_json, value_json
-from monitor.run.performance_lines import label_windows, performance_json, performance_lines, segments_json
+from monitor.run.performance_lines import (
+    fairness_json,
+    label_windows,
+    performance_json,
+    performance_lines,
+    segments_json,
+)
 from monitor.run.warmup_learning import learn
 from monitor.run.warmup_lines import ended_line, not_judged
 from monitor.settings.detector import KINDS as DETECTORS
@@ -222,6 +228,7 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "outcomes": outcomes_json(labels.outcomes, judge.policy.category),
         "performance": performance_json(labels, judge, estimated) | value_json(labels.outcomes),
         **segments_json(labels, judge),
+        **fairness_json(judge),
         "performance_judged": judge.judge.performance.is_judged,
         **({"estimate_contradicted": True} if _is_contradicted(estimated, labels) else {}),
     }

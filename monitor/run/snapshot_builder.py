@@ -218,6 +218,8 @@ class SnapshotBuilder:
             columns=with_totals(judge, evaluated.columns, _since(_counts(total), before.counts)),
             figures=evaluated.figures,
             **_performance(judge),
+            group_rates=tuple(judge.judge.fairness.rates()),
+            fairness=tuple(judge.judge.fairness.worst()),
             outcomes=tuple(outcome_views(judge)),
             estimated=evaluated.estimated,
             contradicted=self._contradicted(key, judge, total),

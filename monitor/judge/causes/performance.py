@@ -8,7 +8,7 @@ a least effect. Only worse counts: a model that is right more often is no findin
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ from monitor.judge.comparison.segment_means import InSegment
 from monitor.judge.incidents.incident import Floats
 from monitor.judge.policy import Policy
 from monitor.judge.windows.label_windows import LabelPyramid, LabelWindow
-from monitor.judge.windows.late_cohorts import LateCohorts
+from monitor.judge.windows.late_cohorts import LateCohorts, MatureCohort
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import Records
 from monitor.judge.words.errors import Change, detail, effect_unit, headline, shown
@@ -69,6 +69,8 @@ class Performance(SequentialCause):
         self.segments = SegmentErrors(prepared.reference, policy, figures, self._sides, self._meaning)
         self.windows = LabelPyramid(prepared.longest(), figures, self._meaning)
         self.late = self.late_cohorts(10 * SECOND_US)
+        #: called with the cohorts of late labels that may be judged: others look at their labels too
+        self.matured: Callable[[MatureCohort], Iterable[Finding]] = lambda _: ()
         #: the alpha of the last evaluation, which rechecks for the end of findings use too
         self._alpha = 0.0
 
@@ -118,6 +120,7 @@ class Performance(SequentialCause):
         """What is found with the cohorts of late labels that may be judged now."""
         for cohort in self.late.mature(until_us):
             yield from self._take(*cohort, {})
+            yield from self.matured(cohort)
 
     def _take(self, start_us: int, end_us: int, labels: LabelTally, records: Records) -> Iterator[Finding]:
         windows = self.windows.add(start_us, end_us, labels, records)

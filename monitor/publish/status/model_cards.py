@@ -10,6 +10,7 @@ from typing import Final
 from monitor.clock import MINUTE_US
 from monitor.events import ModelKey
 from monitor.findings import PAGE, TICKET
+from monitor.judge.causes.fairness import Unfairness
 from monitor.judge.estimated import Estimated
 from monitor.judge.promise.words import HEADS, statement, table
 from monitor.publish.snapshot import ColumnView, ModelView, OutcomeView, Snapshot
@@ -129,6 +130,7 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
         yield "Pages", f"{model.pages:,} sent <small>{promise}</small>"
     yield from _labels(snapshot, model, now_us)
     yield from _performance(model)
+    yield from (_fairness(one) for one in model.fairness)
     yield from (_outcome(one) for one in model.outcomes)
     if model.estimated is not None:
         yield from _estimated_rows(model, model.estimated)
@@ -178,6 +180,14 @@ def _by_segment(model: ModelView) -> Iterator[tuple[str, str]]:
         yield f"Performance in {text(one.segment, 80)}", f"{', '.join(values)} {of}"
     if len(each) > SEGMENTS_SHOWN:
         yield "Performance in other segments", f"<small>{len(each) - SEGMENTS_SHOWN} more, in the series</small>"
+
+
+def _fairness(one: Unfairness) -> tuple[str, str]:
+    """How far the groups of a feature are apart, with the interval and what is permitted."""
+    estimate, metric = one.estimate, one.metric.replace("_", " ")
+    between = f"95 % interval {estimate.lower:.2f} to {estimate.upper:.2f}, permitted {one.permitted:.2f}"
+    of = f"{text(one.low, 80)} beside {text(one.high, 80)}"
+    return f"Fairness by {text(one.feature, 80)}", f"{metric} {estimate.value:.2f} <small>{between}; {of}</small>"
 
 
 def _outcome(one: OutcomeView) -> tuple[str, str]:

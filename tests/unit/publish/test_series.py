@@ -18,13 +18,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.events import ACCEPTED, OUTCOMES, REASONS, REJECTED, ModelKey, Partition
 from monitor.findings import PAGE, TICKET, Figures, FindingKey
-from monitor.judge.causes.segment_errors import SegmentFigures
 from monitor.judge.estimated import Estimated
 from monitor.publish.column_series import DISTANCES, FIGURES
 from monitor.publish.register import REGISTER
 from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, render
 from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, OutcomeView, Snapshot
-from tests.snapshots import CALLS, IN_WARMUP, busy_snapshot, promise_of, wide_snapshot, with_labels
+from tests.snapshots import BY_GROUP, CALLS, IN_WARMUP, busy_snapshot, promise_of, wide_snapshot, with_labels
 
 CREDIT = ModelKey("credit", "1")
 EVENTS = Partition("events", 0)
@@ -98,7 +97,7 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
                 pages_before=2,
                 columns=(AGE,),
                 performance=(("accuracy", 0.9), ("mae", 250.0)),
-                performance_segments=(SegmentFigures("EDU=low", 60, (("accuracy", 0.75),)),),
+                **BY_GROUP,
                 outcomes=(
                     OutcomeView("judge", 900, 1_764_000_600_000_000, mean=0.7, mean_before=0.72),
                     OutcomeView("topic", 900, 1_764_000_600_000_000, shares=(("refund", 0.1), ("(other)", 0.9))),
@@ -276,7 +275,7 @@ def test_hostile_names_neither_forge_a_series_nor_grow_the_page(text: str) -> No
     page = render(full_snapshot(key=ModelKey(text, text)))
     samples = read(page)
     assert values(samples, "driftd_restored") == [1]
-    assert len(page) < len(render(full_snapshot())) + 29_500
+    assert len(page) < len(render(full_snapshot())) + 33_500
     assert values(samples, "driftd_pages_total", model=clean_label(text)) == [1]
 
 
