@@ -168,7 +168,7 @@ def test_blocks_are_the_same_after_a_restart_wherever_it_is() -> None:
         cut = again
     assert whole.held == KEPT
     for blocks in (1, 7, KEPT):
-        np.testing.assert_array_equal(whole.newest(blocks), cut.newest(blocks))  # type: ignore[arg-type]  # not None
+        np.testing.assert_array_equal(whole.newest(blocks), cut.newest(blocks))
         assert whole.span(blocks) == cut.span(blocks)
     assert whole.newest(KEPT + 1) is None
     assert whole.due() == cut.due()
