@@ -32,7 +32,7 @@ FIELDS = {
     "scores": "or an object {class: probability}; that of `positive` is the score",
     "label": "the truth; also in a prediction if it is known already. Null revokes an earlier one",
     "value": "with a label: a business figure (money, minutes)",
-    "tags": "an object of strings",
+    "tags": "an object of strings; those that `segments` of the settings names cut the events",
     "outcomes": "with a label, or instead of one: an object {name: value} of further results that come later, such as a"
     " judge's score, a rating, a refund: numbers, strings, booleans. Null revokes an earlier one; beside outcomes a"
     " null `label` says nothing",

@@ -24,8 +24,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "bins.tails tallies.further tallies.tally performance.outcome_tally performance.label_tally "
             "performance.score_grid performance.class_figures performance.label_sums performance.figures "
             "testing.mean_difference performance.judged_errors variance.number_sums tallies.block "
-            "variance.live_watch additive variance.series_variance testing.promise traffic testing.fact_share "
-            "isotonic"
+            "variance.live_watch additive variance.series_variance testing.promise traffic testing.fairness "
+            "testing.fact_share isotonic"
         ),
     },
     {  # decoding
@@ -57,13 +57,12 @@ HOUSE: tuple[dict[str, str], ...] = (
             "outcomes columns.facts columns.categories columns.schema columns.sample admission.versions_seen "
             "admission.versions admission.label_keys columns.binning columns.numeric_arrays labels.cohorts "
             "task_state clocks.event_clock clocks.ahead_events event_ids losses admission.batch pairs_waiting "
-            "partition_state rejected_share totals columns.pane_rows labels.answers labels.rows "
-            "labels.outcome_counts labels.aggregator clocks.label_clock labels.id_runs labels.join_tables "
-            "labels.join_changes labels.pending labels.predictions_by_pane labels.model_join labels.joined_model "
-            "labels.joins "
-            "labels.task_labels clocks.progress clocks.label_progress clocks.completeness columns.pair_counter "
-            "columns.score_counter columns.segment_counter columns.new_slots columns.by_partition "
-            "columns.aggregator warmup.lines warmup.rows task exchange"
+            "partition_state rejected_share totals columns.pane_rows columns.segment_codes labels.answers "
+            "labels.rows labels.outcome_counts labels.aggregator clocks.label_clock labels.id_runs "
+            "labels.join_tables labels.join_changes labels.pending labels.predictions_by_pane labels.model_join "
+            "labels.joined_model labels.joins labels.task_labels clocks.progress clocks.label_progress "
+            "clocks.completeness columns.pair_counter columns.score_counter columns.segment_counter "
+            "columns.new_slots columns.by_partition columns.aggregator warmup.lines warmup.rows task exchange"
         ),
     },
     {  # judging (stage 2)
@@ -71,14 +70,15 @@ HOUSE: tuple[dict[str, str], ...] = (
             "promise.budget incidents.ended incidents.recurring incidents.silence incidents.first_cause "
             "incidents.informational incidents.reported incidents.incident incidents.book policy "
             "windows.prepared_reference windows.pyramid warmup windows.season windows.label_windows "
-            "windows.late_cohorts windows.label_arrivals windows.fact_blocks words.errors words.outcomes "
-            "windows.all_values comparison.column_change comparison.related words.relations comparison.columns "
-            "comparison.daily_shift comparison.lazy_comparison comparison.exchanged comparison.near_range "
-            "comparison.quality_tails comparison.segmented windows.outcome_windows comparison.means "
-            "attribution.score_parts causes.cause promise.detectable words.setting_notes causes.constant "
-            "causes.errors causes.performance causes.outcome causes.traffic causes.fact_share causes.label_facts "
-            "causes.schema causes.unit_change causes.smaller_unit causes.distribution_words causes.distribution "
-            "causes.segments causes.residual causes.consecutive causes.relation causes.detectors causes.quality "
+            "windows.late_cohorts windows.label_arrivals windows.fact_blocks windows.group_blocks words.errors "
+            "words.outcomes windows.all_values comparison.column_change comparison.related words.relations "
+            "comparison.columns comparison.daily_shift comparison.lazy_comparison comparison.exchanged "
+            "comparison.near_range comparison.quality_tails comparison.segmented windows.outcome_windows "
+            "comparison.means comparison.segment_means attribution.score_parts causes.cause promise.detectable "
+            "words.setting_notes causes.constant causes.errors causes.segment_errors causes.performance "
+            "causes.fairness causes.outcome causes.traffic causes.fact_share causes.label_facts causes.schema "
+            "causes.unit_change causes.smaller_unit causes.distribution_words causes.distribution causes.segments "
+            "causes.residual causes.consecutive causes.relation causes.detectors causes.quality "
             "causes.segment_quality causes.features_gone causes.catalog evaluation comparison.version_comparison "
             "traffic_time judge_state attribution.single_partition attribution.moved estimated model words.detectors "
             "promise.promised promise.words fleet"
@@ -100,8 +100,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "publish": (
             "dashboards.panels status.style status.drawing status.html links rules.alert snapshot rules.events "
-            "rules.health rows column_series traffic_series rules.annotations rules.drift call_series "
-            "outcome_series label_series rules.labels status.model_cards dashboards.fleet rules.file register "
+            "rules.health rows column_series traffic_series rules.annotations rules.drift call_series outcome_series "
+            "fairness_series label_series rules.labels status.model_cards dashboards.fleet rules.file register "
             "status.incident_cards status.notices dashboards.model series_limit status.page dashboards.dashboard "
             "series site connection server"
         ),
@@ -116,9 +116,9 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # what runs
         "run": (
             "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events "
-            "outcome_lines state_show outputs decoders kafka_source open_source understood suggesting accepting "
-            "column_views counted_rows first_pass reference_labels reference_build warmup_learning warmup_lines "
-            "human_lines replay comparing promises snapshot_builder daemon"
+            "outcome_lines performance_lines state_show outputs decoders kafka_source open_source understood "
+            "suggesting accepting column_views counted_rows first_pass reference_labels reference_build "
+            "warmup_learning warmup_lines human_lines replay comparing promises snapshot_builder daemon"
         ),
     },
     {  # from Python

@@ -10,8 +10,11 @@ from typing import Any, Final
 from monitor.clock import DAY_US, HOUR_US, SECOND_US
 from monitor.events import ModelKey, Partition
 from monitor.findings import PAGE, Figures, FindingKey, Span
+from monitor.judge.causes.fairness import GroupRate, Unfairness
+from monitor.judge.causes.segment_errors import SegmentFigures
 from monitor.judge.warmup import Progress
 from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
+from monitor.stats.testing.fairness import Estimate
 from monitor.stats.testing.promise import SHIFT, ColumnPromise, ModelPromise, Within
 
 NOW_US: Final = 1_795_000_000 * SECOND_US
@@ -26,6 +29,16 @@ CALLS: Final[dict[str, Any]] = {
     "formats": {"events": "kserve"},
     "pairs_waiting": {"calls": 6},
     "pairs_given_up": {("events", "request"): 2},
+}
+
+#: what is known of a segment, and of two groups that are compared
+BY_GROUP: Final[dict[str, Any]] = {
+    "performance_segments": (SegmentFigures("EDU=low", 60, (("accuracy", 0.75),)),),
+    "group_rates": (
+        GroupRate("SEX=2", "positive_rate", 0.2, 400),
+        GroupRate("SEX=1", "positive_rate", 0.4, 500),
+    ),
+    "fairness": (Unfairness("SEX", "disparate_impact", Estimate(0.5, 0.41, 0.61), "SEX=2", "SEX=1", 0.8),),
 }
 
 

@@ -81,6 +81,7 @@ class Shape:
     of its events are wanted as they came. `derived` are what the features of kind `vector` and `text` become, in their
     order. With `confidence` the entry of `scores` for the predicted class is wanted. `names` are the features of a row
     without names, in the order of its values, empty if that is not known; None where nothing is known of the version.
+    `tags` are the names of the wanted tags.
     """
 
     key_features: tuple[tuple[str, str], ...]
@@ -89,6 +90,7 @@ class Shape:
     derived: tuple[Derived, ...] = ()
     confidence: bool = False
     names: tuple[str, ...] | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -102,6 +104,7 @@ class Group:
     `has_features` is False and every feature is absent. `score` is MISSING if there is none. `prediction` and `label`
     (the inline one) are str, int, float, bool, or None if there is none. `raw` are all fields as they came, and
     `confidence` is the probability of the predicted class (NaN if there is none), each where the shape asks for it.
+    `tags` has for each wanted tag n texts, None where an event has none, in the order of `Shape.tags`.
     """
 
     key: ModelKey
@@ -114,6 +117,7 @@ class Group:
     label: list[object]
     raw: RawFields | None = None
     confidence: NDArray[np.float64] | None = None
+    tags: list[list[object]] = field(default_factory=list)
 
     def first(self, count: int) -> Group:
         """The first `count` rows, without raw fields."""
@@ -128,6 +132,7 @@ class Group:
             label=self.label[:count],
             raw=None,
             confidence=None if self.confidence is None else self.confidence[:count],
+            tags=[column[:count] for column in self.tags],
         )
 
 

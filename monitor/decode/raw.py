@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -28,9 +28,10 @@ class RawFields:
     """What the rows of a `Group` hold, by name, in the order in which names first came.
 
     `score_classes` has the rows of predictions whose `scores` name a class, `unread` those with a field that nobody
-    reads. Rows are positions within the rows of the group, rising.
+    reads, `tags` the texts of tags (None for null). Rows are positions within the rows of the group, rising.
     """
 
     features: dict[str, RawColumn]
     score_classes: dict[str, Ints]
     unread: dict[str, Ints]
+    tags: dict[str, RawColumn] = field(default_factory=dict)

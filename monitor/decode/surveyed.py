@@ -54,6 +54,7 @@ class Surveyed:
             {name: _picked_column(column, keep, place) for name, column in self.fields.features.items()},
             {name: place[rows[keep[rows]]] for name, rows in self.fields.score_classes.items()},
             {name: place[rows[keep[rows]]] for name, rows in self.fields.unread.items()},
+            {name: _picked_column(column, keep, place) for name, column in self.fields.tags.items()},
         )
         prediction = list(compress(self.prediction, keep.tolist()))
         return Surveyed(

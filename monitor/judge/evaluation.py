@@ -10,6 +10,7 @@ from monitor.findings import INFO, SEVERITY_RANK, Figures, Finding, FindingEnd, 
 from monitor.judge.causes.catalog import causes_of
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation, PlannedWindows, SequentialCause, TicketReason
 from monitor.judge.causes.constant import Constant
+from monitor.judge.causes.fairness import Fairness
 from monitor.judge.causes.label_facts import LabelFacts
 from monitor.judge.causes.outcome import Outcomes
 from monitor.judge.causes.performance import Performance
@@ -46,6 +47,7 @@ class Judge:
         self.performance = next(cause for cause in self.causes if isinstance(cause, Performance))
         self.outcomes = next(cause for cause in self.causes if isinstance(cause, Outcomes))
         self.constant = next(cause for cause in self.causes if isinstance(cause, Constant))
+        self.fairness = next(cause for cause in self.causes if isinstance(cause, Fairness))
         self._observing = [cause for cause in self.causes if type(cause).observe is not Cause.observe]
         self._of_recent = [
             cause for cause in self.causes if type(cause).recent_candidates is not Cause.recent_candidates

@@ -19,7 +19,7 @@ from monitor.stats.bins.reference_bins import CATEGORICAL, ColumnBins
 LEAST_QUALITY_CHANGE: Final = 0.01
 #: causes that are tickets where the settings say nothing; all others page
 TICKET_CAUSES: Final = frozenset(
-    {"relation", "traffic", "duplicates", "clock", "schema", "label_delay", "label_coverage"}
+    {"relation", "traffic", "duplicates", "clock", "schema", "label_delay", "label_coverage", "fairness"}
 )
 
 

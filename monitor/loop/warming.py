@@ -89,12 +89,17 @@ class Warming:
         self._admission = admission
         self._learn = learn
         self._clock = clock
-        self.rows = WarmupRows(settings.windows.pane)
+        self.rows = WarmupRows(settings.windows.pane, self._tags)
         self.warmups: dict[ModelKey, Warmup] = {}
         #: called now and then while a reference is learned, which may take seconds; may raise LearningStopped
         self.tick: Callable[[], object] = lambda: None
         #: those that ended, until they are reported
         self.ended: deque[Ended] = deque()
+
+    def _tags(self, model: str) -> tuple[str, ...]:
+        """Names of the tags that may cut the events of a model."""
+        known = self._admission.model(model)
+        return () if known is None else known.segments
 
     def holds(self, key: ModelKey) -> bool:
         """Whether the panes of this model version are taken here: it has no reference yet."""
@@ -207,7 +212,8 @@ class Warming:
             (tally,) = aggregator.count(group, rows)
             tally.add_records(chunk.partition, int(chunk.offset.min()), int(chunk.offset.max()))
             _add(found.events[number], start_us, tally)
-            for counted in labels.count(LabelRows.inline(group, rows)).values():
+            segments = labels.segments.of(group, rows)
+            for counted in labels.count(LabelRows.inline(group, rows, segments)).values():
                 _add(found.labels[number], start_us, counted)
         self.rows.forget(key)
         return found

@@ -9,7 +9,7 @@ from monitor.clock import SECOND_US
 from monitor.count.labels.join_changes import FATES
 from monitor.publish.column_series import Series
 from monitor.publish.outcome_series import OUTCOME_SERIES
-from monitor.publish.rows import Row
+from monitor.publish.rows import Row, segment_labels
 from monitor.publish.snapshot import Snapshot
 
 
@@ -72,6 +72,16 @@ LABEL_SERIES: Final = (
         " began.",
         "Rises: labels that come for them expire; raise the limit or shorten the horizon.",
         lambda snapshot: [((model,), count) for model, count in snapshot.predictions_let_go.items()],
+        of_model=True,
+    ),
+    Series(
+        "driftd_performance_segment_labels",
+        "gauge",
+        ("model", "version", "segment"),
+        "Labelled predictions that the realised figures of a segment are of (models[].segments), among those of"
+        " driftd_performance_labels; absent with fewer than 20.",
+        "Few: the segment's figures in driftd_performance_ratio move by chance.",
+        segment_labels,
         of_model=True,
     ),
     *OUTCOME_SERIES,

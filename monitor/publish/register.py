@@ -9,6 +9,7 @@ from monitor.findings import Figures
 from monitor.publish import rows
 from monitor.publish.call_series import CALL_SERIES
 from monitor.publish.column_series import COLUMN_SERIES, FIGURES, Series
+from monitor.publish.fairness_series import FAIRNESS_SERIES
 from monitor.publish.label_series import LABEL_SERIES
 from monitor.publish.traffic_series import TRAFFIC_SERIES
 
@@ -358,13 +359,15 @@ REGISTER: Final = (
     *CALL_SERIES,
     *COLUMN_SERIES,
     *LABEL_SERIES,
+    *FAIRNESS_SERIES,
     Series(
         "driftd_performance_ratio",
         "gauge",
         ("model", "version", "metric", "basis", "segment"),
         "Bounded performance figures by `metric`: accuracy, balanced_accuracy, precision, recall, f1, mcc, brier, "
         "roc_auc, pr_auc, calibration_error; mape, r2. Realised: of the newest labelled predictions (250 to 1,000), "
-        "absent before 250 labels came and when labels stop. Estimated: of the latest long window before its labels "
+        "absent before 250 labels came and when labels stop; of a `segment` from 20 labels on, without roc_auc, pr_auc "
+        "and calibration_error. Estimated: of the latest long window before its labels "
         "come, if the scores stay calibrated.",
         "Falling: the model is right less often; driftd_finding_active may say which column moved. An estimate does "
         "not see a change of what the features say of the label: a steady one does not show that a model is fine.",

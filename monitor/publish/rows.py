@@ -221,19 +221,14 @@ def reference_bins(snapshot: Snapshot) -> Iterator[Row]:
 
 def performance(snapshot: Snapshot) -> Iterator[Row]:
     """Bounded figures."""
-    for model in snapshot.models:
-        for metric, value in model.performance:
-            if metric not in UNBOUNDED:
-                yield (*model.key, metric, "realised", ""), value
+    yield from _realised(snapshot, unbounded=False)
     yield from _estimated(snapshot, unbounded=False)
 
 
 def performance_errors(snapshot: Snapshot) -> Iterator[Row]:
     """Figures in the unit of the target, or of the costs."""
+    yield from _realised(snapshot, unbounded=True)
     for model in snapshot.models:
-        for metric, value in model.performance:
-            if metric in UNBOUNDED:
-                yield (*model.key, metric, "realised", ""), value
         for one in model.outcomes:
             if one.name == LABEL_VALUE and one.mean is not None:
                 yield (*model.key, VALUE_FIGURE, "realised", ""), 1000 * one.mean
@@ -245,6 +240,22 @@ def performance_labels(snapshot: Snapshot) -> Iterator[Row]:
     for model in snapshot.models:
         if model.performance:
             yield tuple(model.key), model.performance_labels
+
+
+def segment_labels(snapshot: Snapshot) -> Iterator[Row]:
+    """The same of each segment."""
+    for model in snapshot.models:
+        for one in model.performance_segments:
+            yield (*model.key, one.segment), one.labels
+
+
+def _realised(snapshot: Snapshot, *, unbounded: bool) -> Iterator[Row]:
+    for model in snapshot.models:
+        each = [("", model.performance), *((one.segment, one.figures) for one in model.performance_segments)]
+        for segment, figures in each:
+            for metric, value in figures:
+                if (metric in UNBOUNDED) == unbounded:
+                    yield (*model.key, metric, "realised", segment), value
 
 
 def _estimated(snapshot: Snapshot, *, unbounded: bool) -> Iterator[Row]:

@@ -12,6 +12,8 @@ from typing import Final
 from monitor.clock import Clock
 from monitor.events import ModelKey, Partition
 from monitor.findings import Figures, FindingKey, Span
+from monitor.judge.causes.fairness import GroupRate, Unfairness
+from monitor.judge.causes.segment_errors import SegmentFigures
 from monitor.judge.estimated import Estimated
 from monitor.judge.warmup import Progress
 from monitor.settings.tree import Links
@@ -102,6 +104,10 @@ class ModelView:
     #: figures of the newest labelled predictions, how many these are, and the end of their time; whether judged
     performance: tuple[tuple[str, float], ...] = ()
     performance_labels: int = 0
+    performance_segments: tuple[SegmentFigures, ...] = ()
+    #: where the settings ask for them: rates of groups, and by feature and metric the pair that is furthest apart
+    group_rates: tuple[GroupRate, ...] = ()
+    fairness: tuple[Unfairness, ...] = ()
     performance_until_us: int | None = None
     performance_judged: bool = True
     #: those whose values come

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.events import canonical
-from monitor.reference.column import FEATURE, Column
+from monitor.reference.column import FEATURE, PREDICTION, Column
+from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.reference import Reference
 from monitor.reference.score_effects import ScoreEffects
 from monitor.reference.score_split import ScoreSplit
@@ -18,6 +19,7 @@ from monitor.reference.segments import Segments
 from monitor.settings.detector import ERROR
 from monitor.settings.model import Model
 from monitor.stats.bins.reference_bins import NUMERIC, width_of
+from monitor.text import listed
 
 IGNORE: Final = "ignore"
 
@@ -36,7 +38,7 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
             was = kinds.get(name) or f"ignored ({ignored[name]})"
             yield f"features.{name}.direction: {feature.direction}, but only numbers have one, and it is {was}"
     built_for = () if reference.segments is None else tuple(one.feature for one in reference.segments.by)
-    remain = _remaining(reference, model)
+    remain = _remaining(reference, model) | _tags(reference)
     for at, name in enumerate(model.segments):
         if name not in built_for:
             yield f"segments[{at}]: {name}, but the reference was built without it; build the reference again"
@@ -45,6 +47,7 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
     segments = _segments(reference, model, _kept(reference, model))
     if segments is not None and segments.size_fault:
         yield f"segments: {segments.size_fault}"
+    yield from _fairness(reference, model)
     zone = reference.seasons.calendar.timezone if reference.seasons else model.timezone
     if model.timezone != zone:
         yield f"timezone: {model.timezone}, but the reference has its daily waves in {zone}; build the reference again"
@@ -55,6 +58,19 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
             yield f"detectors[{at}].on: {detector.on!r} is no numeric column of the reference; write one of {known}"
     if model.task is not None and model.task != reference.task:
         yield f"task: {model.task}, but the reference was built for {reference.task}; build the reference again"
+
+
+def _fairness(reference: Reference, model: Model) -> Iterator[str]:
+    """Without predicted classes nobody is treated unequally."""
+    if model.fairness is None:
+        return
+    classes = [one.bins.categories for one in reference.columns if one.role == PREDICTION and one.bins.kind != NUMERIC]
+    wanted = canonical(model.positive if model.fairness.favourable is None else model.fairness.favourable)
+    if not classes:
+        yield "fairness: no event of the reference has a predicted class; leave it out"
+    elif wanted not in classes[0]:
+        known = listed(classes[0], 10)
+        yield f"fairness.favourable: {wanted!r} is no predicted class of the reference; write one of {known}"
 
 
 def as_configured(reference: Reference, model: Model) -> Reference:
@@ -75,6 +91,7 @@ def as_configured(reference: Reference, model: Model) -> Reference:
         ),
         effects=_effects(reference, kept),
         segments=_segments(reference, model, kept),
+        performance=_performance(reference, model),
     )
 
 
@@ -98,6 +115,11 @@ def _remaining(reference: Reference, model: Model) -> set[str]:
     return {column.name for column in columns if column.role == FEATURE}
 
 
+def _tags(reference: Reference) -> set[str]:
+    """Names of the tags that cut its events."""
+    return set() if reference.segments is None else {one.feature for one in reference.segments.by if one.is_tag}
+
+
 def _others(reference: Reference, kept: list[int]) -> list[Column]:
     return [column for at, column in enumerate(reference.columns) if at not in kept]
 
@@ -113,9 +135,20 @@ def _effects(reference: Reference, kept: list[int]) -> ScoreEffects | None:
 def _segments(reference: Reference, model: Model, kept: list[int]) -> Segments | None:
     if reference.segments is None:
         return None
-    remain = _remaining(reference, model)
-    asked = [name for name in model.segments if name in remain]
+    asked = _asked(reference, model)
     return reference.segments.of(asked, kept, width_of([reference.columns[at].bins for at in kept]))
+
+
+def _asked(reference: Reference, model: Model) -> list[str]:
+    """The features and tags that cut the events."""
+    remain = _remaining(reference, model) | _tags(reference)
+    return [name for name in model.segments if name in remain]
+
+
+def _performance(reference: Reference, model: Model) -> ReferencePerformance | None:
+    if reference.performance is None or reference.segments is None:
+        return reference.performance
+    return reference.performance.of_segments(reference.segments.numbers(_asked(reference, model)))
 
 
 def _narrowed(reference: Reference, kept: list[int]) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from monitor.stats.performance.figures import COST
@@ -48,6 +48,7 @@ class ReferencePerformance:
     `windows` base windows of them, of `rows` rows and `base_us` microseconds each on average; `errors` by figure.
     `came` is the share of the late labels that had come after rising delays (microseconds after the end of a cohort of
     predictions), and empty where all came with their predictions; `late` is how many of the labels came late.
+    `segments` are the same of the labels of each segment by its number, with nothing of late ones; `tally` is not cut.
     """
 
     tally: LabelTally
@@ -57,6 +58,7 @@ class ReferencePerformance:
     errors: Mapping[str, ErrorVariation]
     came: tuple[tuple[int, float], ...] = ()
     late: int = 0
+    segments: Mapping[int, ReferencePerformance] = field(default_factory=dict)
 
     @property
     def maturity_us(self) -> int | None:
@@ -70,11 +72,16 @@ class ReferencePerformance:
         cells = [self.errors[cell].long_run for cell in CELLS if cell in self.errors]
         return ErrorVariation(max(cells, key=lambda run: float(run.variance[0]))) if cells else None
 
+    def of_segments(self, numbers: Mapping[int, int]) -> ReferencePerformance:
+        """With some of the segments alone, by their new numbers {old: new}."""
+        return replace(self, segments={numbers[at]: one for at, one in self.segments.items() if at in numbers})
+
     def to_plain(self) -> dict[str, Any]:
         """As JSON; sums of any size as text, as not every reader takes integers beyond 64 bits."""
         tally = self.tally.to_state()
         if self.tally.sums:
             tally["label_sums"] = {name: str(total) for name, total in sorted(self.tally.sums.items())}
+        segments = [[at, one.to_plain()] for at, one in sorted(self.segments.items())]
         return {
             "tally": tally,
             "windows": self.windows,
@@ -82,6 +89,7 @@ class ReferencePerformance:
             "base_us": self.base_us,
             **({"came": [list(one) for one in self.came], "late": self.late} if self.came else {}),
             "errors": {name: one.to_plain() for name, one in sorted(self.errors.items())},
+            **({"segments": segments} if segments else {}),
         }
 
     @classmethod
@@ -99,6 +107,7 @@ class ReferencePerformance:
             tuple((int(delay), float(share)) for delay, share in plain.get("came", ())),
             # files of before hold no number: then all came late
             int(plain.get("late", labels.total if plain.get("came") else 0)),
+            {int(at): cls.from_plain(one) for at, one in plain.get("segments", ())},
         )
 
 

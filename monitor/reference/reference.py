@@ -20,7 +20,7 @@ from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.relations import Relations
 from monitor.reference.score_effects import ScoreEffects
 from monitor.reference.season import Seasons
-from monitor.reference.segments import Segments
+from monitor.reference.segments import MOST_CELLS, Segments
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins.reference_bins import NUMERIC, outside_bins, width_of
 from monitor.stats.derived.columns import Derived
@@ -88,6 +88,18 @@ class Reference:
         numbers = [c for c in self.columns if c.role == PREDICTION and c.bins.kind == NUMERIC]
         center, scale = (numbers[0].center, numbers[0].scale) if numbers else (0.0, 1.0)
         return Meaning(self.task, self.positive, center, scale)
+
+    @property
+    def classes(self) -> frozenset[str]:
+        """The classes that labels and predictions are counted by; no class of a task without classes."""
+        predicted = [column.bins.categories for column in self.columns if column.role == PREDICTION]
+        return frozenset((self.positive, "0", "1")).union(*predicted)
+
+    @property
+    def cuts_performance(self) -> bool:
+        """Whether labels are counted by segment: not where the confusion matrices of all would have too many cells."""
+        cells = (len(self.classes) + 2) ** 2 if self.task == "multiclass" else 1
+        return self.segments is not None and len(self.segments.keys) * cells <= MOST_CELLS
 
     def parents(self) -> dict[str, str]:
         """{derived column: its feature}."""

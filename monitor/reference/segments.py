@@ -1,6 +1,6 @@
-"""The segments of a reference: the counts of its events by the values of some features.
+"""The segments of a reference: the counts of its events by the values of some features and tags.
 
-An optional part of a reference. A segment is a value of one of these features, or the rest of its values together.
+An optional part of a reference. A segment is a value of one of these, or the rest of its values together.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 #: counts by segment of a model (segments, columns, bins and quality counts) at the most: its windows keep some 320
 #: times as many numbers of one or two bytes, and a checkpoint holds them once or twice more while it is written
 MOST_COUNTS: Final = 100_000
+#: cells of the confusion matrices of all segments at the most: above it performance is not cut
+MOST_CELLS: Final = 20_000
 #: the segment of all values of a feature that are no segment of their own, of none and of never-seen ones
 OTHER: Final = "other"
 #: values of a feature that are segments of their own at the most ...
@@ -40,10 +42,11 @@ def below_name(segment: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SegmentedBy:
-    """A feature whose `values` (canonical text) are segments; one more has the rest."""
+    """A feature, or a tag, whose `values` (canonical text) are segments; one more has the rest."""
 
     feature: str
     values: tuple[str, ...]
+    is_tag: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Segments:
 
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:
-        """(S,) feature and value of each segment."""
+        """(S,) feature or tag, and value, of each segment."""
         return tuple((one.feature, value) for one in self.by for value in (*one.values, OTHER))
 
     @property
@@ -89,8 +92,13 @@ class Segments:
             " columns"
         )
 
+    def numbers(self, features: Sequence[str]) -> dict[int, int]:
+        """{number of a segment: its number among those of some features and tags}."""
+        kept = np.flatnonzero(np.array([one.feature in features for one in self.by], np.bool_)[self.whole])
+        return {old: new for new, old in enumerate(kept.tolist())}
+
     def of(self, features: Sequence[str], kept: Sequence[int], width: int) -> Segments | None:
-        """Those of some features, with the counts of some columns of at most `width` bins; None where none is left."""
+        """Those of some features and tags, with the counts of some columns, at most `width` bins; None without any."""
         by = [one.feature in features for one in self.by]
         if not any(by):
             return None
@@ -116,6 +124,7 @@ class Segments:
                 {
                     "feature": one.feature,
                     "values": list(one.values),
+                    **({"tag": True} if one.is_tag else {}),
                     "counts": [
                         [
                             [*row[:own].tolist(), *row[width:].tolist()]
@@ -147,7 +156,7 @@ class Segments:
             [np.nan if x is None else x for x in row] for one in plain for of in one["largest_distance"] for row in of
         ]
         return cls(
-            tuple(SegmentedBy(one["feature"], tuple(one["values"])) for one in plain),
+            tuple(SegmentedBy(one["feature"], tuple(one["values"]), one.get("tag", False)) for one in plain),
             counts,
             np.array([row for one in plain for row in one["below"]], np.int64).reshape(len(segments), columns),
             np.array(largest, np.float64).reshape(len(segments), columns, levels),

@@ -15,6 +15,7 @@ from monitor.events import ModelKey, Partition, canonical
 from monitor.records import RecordBatch, Source
 from monitor.reference.survey.events import Survey
 from monitor.reference.survey.order import MIN_VALUES, has_order
+from monitor.reference.survey.values import Sample
 from monitor.run.decoders import decoder_of
 from monitor.run.left_out import Others, Times
 from monitor.settings.calendar import Calendar
@@ -150,7 +151,8 @@ def survey_events(settings: Settings, key: ModelKey, source: Source, event_range
     """Read a source up to its end, or to the last event that is wanted."""
     model = next(model for model in settings.models if model.name == key.model)
     texts = {name: WordCounts() for name, feature in model.features.items() if feature.kind == TEXT}
-    found, positive = FirstPass(Survey(words=texts)), canonical(model.positive)
+    found = FirstPass(Survey(words=texts, tags={name: Sample() for name in model.segments}))
+    positive = canonical(model.positive)
     shapes = {key: Shape((), positive)}
     decoders: dict[str, Decoder] = {}
     done = False

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from monitor.judge.causes.catalog import next_step_of, sample_of
-from monitor.reference.notes.estimate import ESTIMATED
 from monitor.run.outcome_lines import outcome_lines
+from monitor.run.performance_lines import performance_lines
 from monitor.settings.detector import KINDS as DETECTORS
-from monitor.text import expected, many, number, probability
+from monitor.text import expected, many, probability
 
 #: reasons of events that are not lost
 _OTHER_REASONS: Final = {
@@ -70,20 +70,6 @@ def human_line(thing: dict[str, Any]) -> str | None:
     return None
 
 
-def _performance_lines(model: dict[str, Any]) -> Iterator[str]:
-    """All realised figures; and the first estimated one, with what that assumes."""
-    realised = {name: of["realised"] for name, of in model["performance"].items() if "realised" in of}
-    estimated = {name: of["estimated"] for name, of in model["performance"].items() if "estimated" in of}
-    if realised:
-        named = ", ".join(f"{name} {number(value)}" for name, value in realised.items())
-        judged = "" if model["performance_judged"] else "; not judged: the reference has too few labels"
-        yield f"  by {many(model['labels'], 'label')}: {named}{judged}"
-    for name, value in list(estimated.items())[:1]:
-        assumed = ESTIMATED["regression" if name == "mae" else "binary"]
-        against = "; the labels contradict it" if model.get("estimate_contradicted") else ""
-        yield f"  {name} {number(value)} {assumed}{against}"
-
-
 def _still(model: dict[str, Any]) -> str:
     still = [words for name, words in _OPEN_AT_END if model[name]]
     return f", {' and '.join(still)} still open at the end" if still else ""
@@ -106,7 +92,7 @@ def _human_summary(thing: dict[str, Any]) -> str:
             )
         )
         lines += [f"  at the end: {words}" for words in model.get("at_the_end", ())]
-        lines += _performance_lines(model)
+        lines += performance_lines(model)
         lines += outcome_lines(model.get("outcomes", {}))
         if model.get("excluded"):
             lines.append(f"  {many(model['excluded'], 'event')} in excluded times: counted, not judged")

@@ -101,7 +101,7 @@ def build_reference(
     _require_events(found, key, event_range, place, accept_partial=accept_partial)
     kinds = {name: feature.kind for name, feature in model.features.items() if feature.kind is not None}
     plan = plan_columns(found.survey, kinds, model.task, place, settings.limits.vector)
-    plan.faults += segment_faults(model.segments, plan.columns, plan.ignored)
+    plan.faults += segment_faults(model.segments, plan.columns, plan.ignored, found.survey)
     if plan.faults:
         raise UsageError(f"models[{at}].{fault}" for fault in plan.faults)
     if not plan.columns:

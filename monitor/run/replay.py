@@ -29,12 +29,12 @@ from monitor.records import PlaceText, Source
 from monitor.reference.column import FEATURE
 from monitor.run.decoders import decoder_of
 from monitor.run.loss_lines import loss_lines
-from monitor.run.outcome_lines import outcome_windows, outcomes_json, value_json
+from monitor.run.outcome_lines import outcomes_json, value_json
+from monitor.run.performance_lines import fairness_json, label_windows, performance_json, segments_json
 from monitor.run.warmup_learning import learn
 from monitor.run.warmup_lines import ended_line, not_judged
 from monitor.settings.tree import Settings
 from monitor.stats.bins.reference_bins import QUALITY_COUNTS
-from monitor.stats.performance.figures import figures
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.text import many
 
@@ -102,7 +102,8 @@ def replay(
         progress()
     if windows:
         for judge in fleet.judges.values():
-            _emit_label_windows(emit, judge)
+            for line in label_windows(judge):
+                emit(line)
     summary = _summary(pipeline, fleet, clock.monotonic() - began)
     emit(summary)
     events: Counter[str] = Counter()
@@ -214,7 +215,9 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "unjudged": pipeline.exchange.unjudged[key],
         "excluded": judge.excluded,
         "outcomes": outcomes_json(labels.outcomes, judge.policy.category),
-        "performance": _performance(labels, judge, estimated) | value_json(labels.outcomes),
+        "performance": performance_json(labels, judge, estimated) | value_json(labels.outcomes),
+        **segments_json(labels, judge),
+        **fairness_json(judge),
         "performance_judged": judge.judge.performance.is_judged,
         **({"estimate_contradicted": True} if _is_contradicted(estimated, labels) else {}),
     }
@@ -224,16 +227,9 @@ def _is_contradicted(estimated: Estimated | None, labels: LabelTally) -> bool:
     return estimated is not None and estimated.contradicted(labels.accuracy, labels.paired)
 
 
-def _performance(labels: LabelTally, judge: ModelJudge, estimated: Estimated | None) -> dict[str, dict[str, float]]:
-    """By figure: realised over the predictions whose labels are known beside them, and estimated over all of them."""
-    found = _realised(labels, judge)
-    for figure, value in estimated.figures if estimated is not None else ():
-        found.setdefault(figure, {})["estimated"] = value
-    return found
-
-
 def _emit_windows(emit: Emit, judge: ModelJudge, windows: Windows, _alpha: float) -> None:
-    _emit_label_windows(emit, judge)
+    for line in label_windows(judge):
+        emit(line)
     estimates = judge.estimator.of_windows(windows)
     for window, estimated in enumerate(estimates):
         for line in window_lines(judge, windows, window):
@@ -255,32 +251,6 @@ def _estimate_line(judge: ModelJudge, windows: Windows, window: int, estimated: 
         "performance": {figure: {"estimated": value} for figure, value in estimated.figures},
         "samples": {"estimated": estimated.samples},
     }
-
-
-def _emit_label_windows(emit: Emit, judge: ModelJudge) -> None:
-    """One `window` line for each window of labels that ended: the figures, by the number of their labels."""
-    ended, key = judge.judge.performance.windows.ended, judge.monitored.key
-    while ended:
-        window = ended.popleft()
-        span = window.span
-        emit(
-            {
-                "kind": "window",
-                "model": key.model,
-                "version": key.version,
-                "subject": key.model,
-                "base_windows": window.length,
-                "window": {"start": rfc3339(span.start_us), "end": rfc3339(span.end_us), "events": span.events},
-                "labels": span.events,
-                "performance": _realised(window.tally, judge),
-            }
-        )
-    for line in outcome_windows(judge):
-        emit(line)
-
-
-def _realised(tally: LabelTally, judge: ModelJudge) -> dict[str, dict[str, float]]:
-    return {name: {"realised": value} for name, value in figures(tally, judge.meaning).items()}
 
 
 def window_lines(judge: ModelJudge, windows: Windows, window: int) -> Iterator[dict[str, Any]]:

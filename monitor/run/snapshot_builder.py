@@ -17,6 +17,7 @@ from monitor.events import ModelKey, Partition
 from monitor.findings import Figures, FindingKey
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.causes.quality import ABSENCE
+from monitor.judge.causes.segment_errors import SegmentFigures
 from monitor.judge.estimated import Estimated
 from monitor.judge.fleet import Fleet
 from monitor.judge.incidents.first_cause import in_words, lead, likely_order, renames
@@ -219,6 +220,8 @@ class SnapshotBuilder:
             columns=with_totals(judge, evaluated.columns, _since(_counts(total), before.counts)),
             figures=evaluated.figures,
             **_performance(judge),
+            group_rates=tuple(judge.judge.fairness.rates()),
+            fairness=tuple(judge.judge.fairness.worst()),
             outcomes=tuple(outcome_views(judge)),
             estimated=evaluated.estimated,
             contradicted=self._contradicted(key, judge, total),
@@ -321,6 +324,7 @@ def _held_by(pipeline: Pipeline) -> dict[str, str]:
 class _Performance(TypedDict, total=False):
     performance: tuple[tuple[str, float], ...]
     performance_labels: int
+    performance_segments: tuple[SegmentFigures, ...]
     performance_until_us: int
     performance_judged: bool
     labels_came: tuple[tuple[int, float], ...]
@@ -332,9 +336,11 @@ def _performance(judge: ModelJudge) -> _Performance:
     latest, came = cause.latest(judge.at_us), () if known is None else known.came
     if latest is None:
         return {"performance_judged": cause.is_judged, "labels_came": came}
+    tally = latest.tally
     return {
         "labels_came": came,
-        "performance": tuple(figures(latest.tally, judge.meaning).items()),
+        "performance": tuple(figures(tally, judge.meaning).items()),
+        "performance_segments": cause.segments.figures(tally, judge.meaning),
         "performance_labels": latest.span.events,
         "performance_until_us": latest.span.end_us,
         "performance_judged": cause.is_judged,

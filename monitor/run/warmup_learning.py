@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from monitor.clock import ManualClock
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.records import Change, RecordBatch
-from monitor.reference.file.encoding import from_json, to_json
+from monitor.reference.file.encoding import from_json, to_json, with_hash
 from monitor.reference.reference import Reference
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference
@@ -75,4 +76,6 @@ def learn(settings: Settings, model: Model, key: ModelKey, lines: Callable[[], I
         )
     except UsageError as error:  # `models[0]` is this model, wherever it stands in the settings
         raise UsageError(fault.removeprefix("models[0].") for fault in error.faults) from error
+    if learned.performance is not None:  # labels of predictions that wait since the warm-up are in no known segment
+        learned = with_hash(replace(learned, performance=learned.performance.of_segments({})))
     return from_json(json.loads(json.dumps({**to_json(learned), "hash": learned.hash})))  # as a restart reads it

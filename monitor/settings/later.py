@@ -7,17 +7,13 @@ from typing import Final
 
 from monitor.settings.types import Fault, Loc, Plain
 
-LATER_CAUSES: Final = (
-    "version",
-    "fairness",
-)
+LATER_CAUSES: Final = ("version",)
 
 #: unsupported settings, or unsupported values of a setting; `[]` is any index, `*` any name
 NOT_IN_THIS_VERSION: Final = (
     "state.store: kafka",
     "kafka.security.sasl_mechanism: GSSAPI | OAUTHBEARER",
     "inputs[].format: otlp",
-    "models[].fairness",
     *(f"models[].{part}.{cause}" for part in ("severity", "least_effect") for cause in LATER_CAUSES),
 )
 

@@ -61,6 +61,7 @@ Cause: TypeAlias = Literal[
     "duplicates",
     "clock",
     "schema",
+    "fairness",
 ]
 
 
@@ -167,6 +168,31 @@ class Labels(Part):
     )
 
 
+#: the four-fifths rule
+DISPARATE_IMPACT: Final = 0.8
+EQUAL_OPPORTUNITY: Final = 0.1
+Permitted: TypeAlias = Annotated[Number, Field(ge=0, le=1)]
+
+
+class Fairness(Part):
+    """Groups of predictions that have to get the favourable outcome about equally often."""
+
+    by: tuple[Name, ...] = Field(
+        description="what groups them: features or tags of segments", examples=[["SEX"]], min_length=1
+    )
+    favourable: Class | None = Field(
+        default=None, description="the class that is good for whom it is about; null: positive"
+    )
+    disparate_impact: Permitted | None = Field(
+        default=DISPARATE_IMPACT,
+        description="the least ratio of two groups' shares of predictions with the favourable class; null: not judged",
+    )
+    equal_opportunity: Permitted | None = Field(
+        default=EQUAL_OPPORTUNITY,
+        description="the largest difference of these shares where the label is that class; null: not judged",
+    )
+
+
 class CalendarWindow(Part):
     """Event times: from one time to another, or every week or day in the model's time zone."""
 
@@ -248,8 +274,8 @@ class Model(Part):
     positive: Class = Field(default=1, description="the positive class of a binary task; 1, true and '1' are the same")
     segments: tuple[Name, ...] = Field(
         default=(),
-        description="categorical features by whose values the events are also compared; taken when the reference is"
-        " built",
+        description="categorical features and tags by whose values the events are also compared; taken when the"
+        " reference is built",
         max_length=MOST_SEGMENTED,
     )
     timezone: Timezone = Field(
@@ -272,6 +298,7 @@ class Model(Part):
     tolerance: dict[Figure, Effect] = Field(
         default={}, description="by performance figure, in its own unit: how much worse than the reference is all right"
     )
+    fairness: Fairness | None = Field(default=None, description="groups that are compared with each other; null: none")
     costs: Costs | None = Field(default=None, description="of a binary task; they give cost_per_thousand")
     detectors: tuple[DetectorSettings, ...] = Field(
         default=(), description="sequential detectors beside the tests (docs/detectors.md)"
@@ -324,6 +351,7 @@ class Model(Part):
             yield ("positive",), f"means nothing for task: {self.task}; leave it out"
         if self.costs is not None and self.task not in {None, "binary"}:
             yield ("costs",), f"means nothing for task: {self.task}; leave it out"
+        yield from self._fairness_faults()
         for figure, worse in self.tolerance.items():
             if figure in SHARES and (fault := _too_large(worse, "")):
                 yield ("tolerance", figure), fault
@@ -335,6 +363,16 @@ class Model(Part):
                 if not may_stand_in_path(version):
                     text = f"{shown(version)} cannot fill {PLACEHOLDER} in reference; write {ALLOWED}"
                     yield ("versions", index), text
+
+    def _fairness_faults(self) -> Iterator[Fault]:
+        for index, name in enumerate(() if self.fairness is None else self.fairness.by):
+            if name not in self.segments:
+                yield ("fairness", "by", index), f"{name} is not in segments; add it there"
+        if self.fairness is not None and self.task not in {None, "binary", "multiclass"}:
+            yield ("fairness",), f"means nothing for task: {self.task}; leave it out"
+        if "fairness" in self.least_effect:
+            said = "fairness.disparate_impact and fairness.equal_opportunity are what is permitted; leave it out"
+            yield ("least_effect", "fairness"), said
 
 
 def _twice(name: str, values: tuple[str, ...]) -> Iterator[Fault]:

@@ -365,6 +365,7 @@ def model_fingerprint(settings: Settings, model: Model) -> dict[str, Json]:
         "allowed_lateness_us": settings.lateness_us(model),
         **labels,
         **({"segments": list(model.segments)} if model.segments else {}),
+        **({"fairness": model.fairness.model_dump(mode="json")} if model.fairness is not None else {}),
         "inputs": [
             _input_fingerprint(entry)
             for entry in own

@@ -47,6 +47,7 @@ class _Tally(msgspec.Struct):
     score_counts: list[tuple[int, int]] = msgspec.field(default_factory=list)
     label_sums: dict[str, int] = msgspec.field(default_factory=dict)
     outcomes: dict[str, _Outcome] = msgspec.field(default_factory=dict)
+    segments: list[tuple[int, _Tally]] = msgspec.field(default_factory=list)
 
 
 class _OpenCohort(_Tally, kw_only=True):
@@ -126,6 +127,7 @@ def _tally(read: _Tally) -> LabelTally:
         dict(read.score_counts),
         read.label_sums,
         {name: OutcomeTally.from_state(msgspec.structs.asdict(of)) for name, of in read.outcomes.items()},
+        {segment: _tally(of) for segment, of in read.segments},
     )
 
 

@@ -32,6 +32,7 @@ ALL = (
     "decode-count",
     "formats",
     "segments",
+    "segment-errors",
     "join",
     "off-path",
     "checkpoint",

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from monitor.clock import ManualClock
 from monitor.count.labels.aggregator import LabelAggregators
+from monitor.count.labels.join_tables import coded
 from monitor.count.labels.joins import Joins, LabelColumns
 from monitor.count.labels.model_join import ModelJoin
 from monitor.count.totals import Totals
@@ -131,7 +132,14 @@ def _add(join: ModelJoin, ids: NDArray[np.uint64], times: NDArray[np.int64]) -> 
     for at in range(0, len(ids), BATCH):
         some = slice(at, at + BATCH)
         count = len(ids[some])
-        join.add_predictions(code, ids[some], times[some], np.full(count, 0.5), [at % 2] * count, [None] * count)
+        join.add_predictions(
+            coded(code, np.zeros(count, np.int64)),
+            ids[some],
+            times[some],
+            np.full(count, 0.5),
+            [at % 2] * count,
+            [None] * count,
+        )
     return time.process_time() - began
 
 

@@ -369,12 +369,13 @@ def test_all_faults_of_the_settings_are_reported_at_once(site: Site) -> None:
     site.write(
         budget={"per": "30 dayz"},
         kafka={"start": "yesterday"},
-        models=[{"name": "credit", "reference": "nowhere.json", "fairness": ["SEX"]}],
+        models=[{"name": "credit", "reference": "nowhere.json", "severity": {"version": "page"}}],
     )
     running = site.start()
     code, messages = refusal_of(running)
     assert code == USAGE
-    for fault in ("budget.per: '30 dayz'", "kafka.start: 'yesterday'", "models[0].fairness: not in this version"):
+    later = "models[0].severity.version: not in this version"
+    for fault in ("budget.per: '30 dayz'", "kafka.start: 'yesterday'", later):
         assert messages.count(fault) == 1
     assert running.out.read_bytes() == b""
 

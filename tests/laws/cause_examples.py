@@ -21,6 +21,7 @@ from monitor.judge.causes.detectors import Detectors
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.fact_share import ClockSkew, Duplicates
+from monitor.judge.causes.fairness import Fairness
 from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.label_facts import LabelFacts
 from monitor.judge.causes.outcome import Outcomes
@@ -174,6 +175,21 @@ def defaulting(made: Event, size: float, lot: float) -> None:
         made["label"] = 1
 
 
+def refused_where_low(made: Event, size: float, lot: float) -> None:
+    """Every third prediction is positive, and with the effect none of a group's."""
+    made["prediction"] = int(lot * 997 % 3 < 1)
+    if made["features"]["EDU"] == "low" and lot < size:
+        made["prediction"] = 0
+
+
+def missed_where_low(made: Event, size: float, lot: float) -> None:
+    """All are positive, and a third of them is missed; with the effect all of a group."""
+    refused_where_low(made, 0.0, lot)
+    made["prediction"], made["label"] = 1 - made["prediction"], 1
+    if made["features"]["EDU"] == "low" and lot < size:
+        made["prediction"] = 0
+
+
 def rated(made: Event, size: float, lot: float) -> None:
     """A label event follows: with the effect a judge's score is lower, and the label's value higher."""
     made[FOLLOWED_BY] = {
@@ -260,6 +276,10 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
         Example(FindingKey("credit", "calibration", figure="calibration_error"), defaulting),
         Example(FindingKey("credit", "cost", figure="cost_per_thousand"), worse),
     ),
+    Fairness: (
+        Example(FindingKey("credit", "fairness", "EDU=low", "disparate_impact"), refused_where_low),
+        Example(FindingKey("credit", "fairness", "EDU=low", "equal_opportunity"), missed_where_low),
+    ),
     Errors: (Example(FindingKey("credit", "performance", figure="error_rate"), worse),),
     Consecutive: (),  # it compares days: tests/unit/judge/test_consecutive.py
     Outcomes: (
@@ -313,6 +333,7 @@ def made(cause: type[Cause[Any]]) -> Cause[Any]:
         {"kind": "kswin", "on": "score", "alpha": 1e-4},
     ]
     model = {"name": "credit", "reference": "r.json", "detectors": detectors, "costs": {"false_negative": 5}}
+    model |= {"segments": ["EDU"], "fairness": {"by": ["EDU"]}}
     own: dict[type[Cause[Any]], Callable[[], PreparedReference]]
     own = {Performance: prepared_with_labels, Outcomes: prepared_with_outcomes}
     known = own.get(cause, prepared)()

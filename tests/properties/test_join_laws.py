@@ -20,6 +20,8 @@ from monitor.count.labels.cohorts import LabelCohort
 from monitor.events import ModelKey, Partition, canonical
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
+from monitor.reference.reference import Reference
+from monitor.reference.segments import SegmentedBy, blank_segments
 from monitor.settings.tree import Settings
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.performance.outcome_tally import UNIT, OutcomeTally, place_of
@@ -33,6 +35,7 @@ from tests.engine import (
     admission_of,
     blank,
     by_class,
+    categorical,
     event,
     numeric,
 )
@@ -81,11 +84,31 @@ class Taken(StatelessStage2):
         return [one for one in self.steps if one[0] == key], list(zip(ends, before, strict=True))
 
 
+#: by what the labels are cut, and the values that are segments of their own: `t` is a tag
+CUT: Mapping[str, str] = {"g": "ba", "t": "u"}
+
+
+def reference_of(key: ModelKey) -> Reference:
+    made = replace(blank([numeric("x"), categorical("g", ("a", "b", "c"))], key), task="binary")
+    by = [SegmentedBy(name, tuple(values), is_tag=name == "t") for name, values in CUT.items()]
+    return replace(made, segments=blank_segments(by, *made.counts.shape))
+
+
+def segments_of(one: Event) -> list[int]:
+    """The numbers of a prediction's segments."""
+    first, numbers = 0, []
+    for name, values in CUT.items():
+        value = (one["features"] if name == "g" else one.get("tags", {})).get(name)
+        numbers.append(first + (values.index(value) if value is not None and value in values else len(values)))
+        first += len(values) + 1
+    return numbers
+
+
 def pipeline(
     streams: Streams, chunk: int, turns: Sequence[Partition], tree: Settings
 ) -> tuple[Pipeline, MemorySource, Taken]:
     source, taken = MemorySource({at: list(events) for at, events in streams.items()}, chunk, turns), Taken()
-    references = [replace(blank([numeric("x")], key), task="binary") for key in (CREDIT, OTHER)]
+    references = [reference_of(key) for key in (CREDIT, OTHER)]
     admission = admission_of(tree, *references)
     return Pipeline(tree, admission, source, ManualClock(START_US), Recorded(), stage2=taken, live=False), source, taken
 
@@ -124,6 +147,7 @@ class Row:
     def __init__(self, at: int, one: Event) -> None:
         self.at, self.key, self.prediction = at, ModelKey("credit", one["version"]), one.get("prediction")
         self.brought = self.label = one.get("label")
+        self.segments = segments_of(one)
         self.order: tuple[Any, ...] = () if self.label is None else (at,)
         #: by name: the outcome it has now, and the order of that one
         self.outcomes: dict[str, tuple[object, tuple[Any, ...]]] = {}
@@ -222,9 +246,10 @@ class Oracle:
                     tally.merge(OutcomeTally({cell: 1}, 0 if isinstance(value, str) else round(float(value) * UNIT)))  # type: ignore[arg-type]  # a number
         return found
 
-    def pairs(self, key: ModelKey) -> dict[tuple[str, str], int]:
+    def pairs(self, key: ModelKey, segment: int | None = None) -> dict[tuple[str, str], int]:
         labelled = [row for row in self.rows if row.key == key and None not in (row.label, row.prediction)]
-        return dict(Counter((named(row.label), named(row.prediction)) for row in labelled))
+        own = (row for row in labelled if segment is None or segment in row.segments)
+        return dict(Counter((named(row.label), named(row.prediction)) for row in own))
 
 
 def results_of(one: Event) -> dict[str, object]:
@@ -247,9 +272,17 @@ def named(answer: object) -> str:
 times = st.integers(0, 200)
 ids = st.sampled_from(["a", "b", "c", "d"])
 versions = st.sampled_from(["1", "1", "2"])
+
+
+def cut_at(at: int) -> dict[str, Any]:
+    """Features and tags that cut a prediction, one or both of them missing now and then."""
+    features = {"x": at % 7} | ({"g": "abc?"[at % 4]} if at % 5 else {})
+    return {"features": features} | ({"tags": {"t": "uv"[at % 2]}} if at % 3 else {})
+
+
 predictions = st.builds(
     lambda at, name, version, answer, own: event(
-        at, type="prediction", id=name, version=version, prediction=answer, score=0.5, label=own, features={"x": at % 7}
+        at, type="prediction", id=name, version=version, prediction=answer, score=0.5, label=own, **cut_at(at)
     ),
     times,
     ids,
@@ -295,8 +328,11 @@ streams = st.builds(streams_of, mixed, mixed, st.lists(labels, max_size=15), st.
 
 def check(made: Pipeline, oracle: Oracle) -> None:
     for key in (CREDIT, OTHER):
-        assert made.totals.labels.of(key).pairs == oracle.pairs(key)
-        assert made.totals.labels.of(key).outcomes == oracle.outcomes(key)
+        total = made.totals.labels.of(key)
+        assert total.pairs == oracle.pairs(key)
+        by_segment = {at: pairs for at in range(5) if (pairs := oracle.pairs(key, at))}
+        assert {at: one.pairs for at, one in total.segments.items() if one.pairs} == by_segment
+        assert total.outcomes == oracle.outcomes(key)
     fates: Counter[str] = Counter()
     outcome_fates: Counter[tuple[str, str]] = Counter()
     for known in made.joins.models.values():

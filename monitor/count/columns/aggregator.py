@@ -20,10 +20,11 @@ from monitor.count.columns.pair_counter import PairCounter
 from monitor.count.columns.pane_rows import Rows
 from monitor.count.columns.schema import SchemaCounter
 from monitor.count.columns.score_counter import score_counter
+from monitor.count.columns.segment_codes import in_order_of_cells
 from monitor.count.columns.segment_counter import SegmentCounter, SegmentCounts
 from monitor.decode.columns import ABSENT_BITS, ABSENT_VALUE, TYPE_BITS, Group, Shape
 from monitor.events import ModelKey, canonical
-from monitor.reference.column import FEATURE, PREDICTION, SCORE, Column
+from monitor.reference.column import PREDICTION, SCORE, Column
 from monitor.reference.estimate import BY_SCORE
 from monitor.reference.monitored import Monitored
 from monitor.reference.reference import Reference
@@ -64,7 +65,7 @@ class Aggregator:
         self._width = reference.width
         self._slots = reference.width + len(QUALITY_COUNTS)
         self.columns = reference.columns
-        features = _in_order_of_cells(reference)
+        features = in_order_of_cells(reference)
         self.numeric = [(at, c) for at, c in features if c.bins.kind == NUMERIC]
         self.categorical = [
             (at, Categories(c.bins, self._width, unseen_as=TYPE if c.is_presence else UNSEEN))
@@ -97,6 +98,7 @@ class Aggregator:
             derived=reference.derived,
             confidence=confidence,
             names=reference.feature_order,
+            tags=tuple(self._segments.of_text),
         )
 
     def empty(self) -> Tally:
@@ -105,7 +107,10 @@ class Aggregator:
     def count(self, group: Group, rows: Rows) -> list[Tally]:
         """One tally for each pane."""
         new = self._new_slots.begin(len(rows.starts), partial(self._explained, group, rows), rows)
-        block = _Block(rows, len(self.columns), self._width, self._pairs, new, self._segments.begin(rows))
+        segments = self._segments.begin(rows)
+        if segments is not None:
+            segments.cut_by_tags(group.tags)
+        block = _Block(rows, len(self.columns), self._width, self._pairs, new, segments)
         with_features = group.has_features[rows.picked]
         if len(self.numeric):
             values = group.numeric if rows.are_all(group.numeric.shape[1]) else group.numeric[:, rows.picked]
@@ -151,14 +156,6 @@ class Aggregators:
 
     def make(self, reference: Reference) -> Aggregator:
         return Aggregator(reference)
-
-
-def _in_order_of_cells(reference: Reference) -> list[tuple[int, Column]]:
-    """The features in the order in which a `Group` has them: those that are not derived first."""
-    places = {column.name: at for at, column in enumerate(reference.columns) if column.role == FEATURE}
-    names = [name for name, at in places.items() if not reference.columns[at].parent]
-    names += [name for derived in reference.derived for name in (*derived.numeric, *derived.categorical)]
-    return [(places[name], reference.columns[places[name]]) for name in names]
 
 
 def _one(found: list[tuple[int, Column]]) -> tuple[int, Column] | None:

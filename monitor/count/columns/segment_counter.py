@@ -1,8 +1,8 @@
-"""Counts the same codes once more by segment: the values of some features cut the events of a model version."""
+"""Counts the same codes once more by segment: the values of features and tags cut the events of a model version."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -23,7 +23,7 @@ PART_COUNTS: Final = 1 << 20
 
 
 class SegmentCounter:
-    """How events are cut: by the entries of some categorical columns; it has no state."""
+    """How events are cut: by the entries of some categorical columns, and by the texts of tags; it has no state."""
 
     def __init__(self, reference: Reference, categories: Mapping[int, Categories]) -> None:
         """`categories` by the place of their column."""
@@ -34,14 +34,19 @@ class SegmentCounter:
         places = {column.name: at for at, column in enumerate(reference.columns) if at in categories}
         #: {place of a column: (entries + 1,) the segment of each of its entries; the last is for any entry behind}
         self.of_entry: dict[int, Ints] = {}
+        #: by tag the segment of each of its texts, and that of all others
+        self.of_text: dict[str, tuple[dict[object, int], int]] = {}
         first = 0
         for one in () if segments is None else segments.by:
-            at = places[one.feature]
-            named = {value: first + rank for rank, value in enumerate(one.values)}
+            named: dict[object, int] = {value: first + rank for rank, value in enumerate(one.values)}
             rest = first + len(one.values)
+            first = rest + 1
+            if one.is_tag:
+                self.of_text[one.feature] = named, rest
+                continue
+            at = places[one.feature]
             own = [named.get(value, rest) for value in reference.columns[at].bins.categories]
             self.of_entry[at] = np.array([*[rest] * len(QUALITY_COUNTS), *own, rest], np.int64)
-            first = rest + 1
 
     def begin(self, rows: Rows) -> SegmentCounts | None:
         """Counts of a batch; None without segments."""
@@ -66,6 +71,12 @@ class SegmentCounts:
         of_entry = self._counter.of_entry.get(at)
         if of_entry is not None:
             self._segment_of.append(of_entry.take(entries, mode="clip"))
+
+    def cut_by_tags(self, tags: Sequence[list[object]]) -> None:
+        """Take the texts of the group's tags, each (of all its rows)."""
+        for (named, rest), texts in zip(self._counter.of_text.values(), tags, strict=True):
+            known = [named.get(text, rest) for text in self._rows.of(texts)]
+            self._segment_of.append(np.array(known, np.int64))
 
     def add(self, flat: Ints, counted: Flags | None) -> None:
         """Take places (..., n) among panes, columns and slots; `counted` None is all rows."""

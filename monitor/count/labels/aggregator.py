@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.count.columns.segment_codes import SegmentCodes
 from monitor.count.labels.rows import LabelRows
 from monitor.events import ModelKey, canonical
 from monitor.reference.column import PREDICTION
@@ -28,22 +29,30 @@ Floats = NDArray[np.float64]
 class LabelAggregator:
     """Counts the labels of one model version by the classes of its reference."""
 
-    def __init__(self, reference: Reference) -> None:
+    def __init__(self, reference: Reference, *, cut: bool = True) -> None:
+        """`cut`: labels are counted by segment too."""
         self.reference = reference
+        self.segments = SegmentCodes(reference, cut=cut)
         self._classifies = reference.task in {"binary", "multiclass"}
         self._scores = reference.task == "binary"
-        self._classes = {reference.positive, "0", "1"}
+        self._classes = reference.classes
         #: center and scale of predicted numbers
         self._numbers: tuple[float, float] | None = None
         for column in reference.columns:
-            if column.role == PREDICTION:
-                self._classes |= set(column.bins.categories)
-                if column.bins.kind == NUMERIC and not self._classifies:
-                    self._numbers = column.center, column.scale
+            if column.role == PREDICTION and column.bins.kind == NUMERIC and not self._classifies:
+                self._numbers = column.center, column.scale
         self._other, self._another = _unlike(OTHER_CLASS, self._classes), _unlike(ANOTHER_CLASS, self._classes)
 
     def count(self, rows: LabelRows) -> dict[int, LabelTally]:
         """One tally for each slot of the rows; signed rows make it a change of such a tally."""
+        tallies, cut = self._counted(rows), self.segments.segments
+        for by in range(len(rows.segments)):
+            for place, tally in self._counted(rows.in_segments(by, cut)).items():
+                slot, segment = divmod(place, cut)
+                tallies[slot].add_segment(segment, tally.of_segment())
+        return tallies
+
+    def _counted(self, rows: LabelRows) -> dict[int, LabelTally]:
         used, slots = np.unique(rows.slots, return_inverse=True)
         tallies = [LabelTally() for _ in used]
         if self._classifies:
@@ -107,7 +116,8 @@ class LabelAggregators:
         """Created on first use, and again when the reference is replaced."""
         known = self._made.get(monitored.key)
         if known is None or known.reference is not monitored.reference:
-            known = self._made[monitored.key] = LabelAggregator(monitored.reference)
+            # which predictions are read before a warm-up ends depends on polls: their segments are not known
+            known = self._made[monitored.key] = LabelAggregator(monitored.reference, cut=not monitored.warmed_up)
         return known
 
 
@@ -121,7 +131,7 @@ def _as_numbers(values: list[object]) -> Floats:
     )
 
 
-def _unlike(word: str, taken: set[str]) -> str:
+def _unlike(word: str, taken: frozenset[str]) -> str:
     while word in taken:
         word = f"({word})"
     return word

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.count.labels.answers import NULL
-from monitor.count.labels.join_tables import Ids, Ints, JoinTables, L, P, code_in, name_in, place_in
+from monitor.count.labels.join_tables import Ids, Ints, JoinTables, L, P, code_in, name_in, place_in, segments_in
 
 MATCHED, REPLACED, RETRACTED, EXPIRED = FATES = ("matched", "replaced", "retracted", "expired")
 
@@ -15,8 +15,8 @@ MATCHED, REPLACED, RETRACTED, EXPIRED = FATES = ("matched", "replaced", "retract
 class Changes(NamedTuple):
     """Labels (n,) that begin (`sign` 1) or cease (-1) to be the label of a prediction.
 
-    `code` and `time_us` are of the prediction, as are the bits of its `score` and `answer`; `name` is the code of what
-    the label is called.
+    `code` and `time_us` are of the prediction, as are its `segments` as one number and the bits of its `score` and
+    `answer`; `name` is the code of what the label is called.
     """
 
     code: Ints
@@ -27,6 +27,7 @@ class Changes(NamedTuple):
     value: Ids
     name: Ints
     sign: Ints
+    segments: Ints
 
 
 class Met(NamedTuple):
@@ -68,7 +69,7 @@ def met(tables: JoinTables, labels: Ints, predictions: Ints, before_us: int) -> 
         tables.set_newest(one, predictions[of_name], meetings[of_name])
     was, will = (old != NULL) & ~stale, (value != NULL) & ~stale
     of_prediction = tables.predictions.at(predictions)
-    code, time = of_prediction[:, P.CODE].astype(np.int64), of_prediction[:, P.TIME].view(np.int64)
+    code, time = code_in(of_prediction[:, P.CODE]), of_prediction[:, P.TIME].view(np.int64)
     takes_effect = np.maximum(np.maximum(effect, time), before_us)
     fate = np.where(value == NULL, FATES.index(RETRACTED), FATES.index(REPLACED))
     fate[~stale & (value != NULL) & (old == NULL)] = FATES.index(MATCHED)
@@ -85,5 +86,6 @@ def met(tables: JoinTables, labels: Ints, predictions: Ints, before_us: int) -> 
         np.concatenate((old[gone], value[come])),
         name[both],
         np.concatenate((np.full(len(gone), -1), np.ones(len(come), np.int64))),
+        segments_in(of_prediction[both, P.CODE]),
     )
     return changes, fates

@@ -24,7 +24,7 @@ Columns = Sequence[Ids | Ints | int]
 
 
 class P(IntEnum):
-    """Columns of a prediction: hash of the id, event time, bits of score and prediction, code of its version."""
+    """Columns of a prediction: hash of the id, event time, bits of score and prediction, and what `coded` gives."""
 
     ID = 0
     TIME = 1
@@ -57,6 +57,15 @@ NO_LABEL: Final = (1 << 63) - 1
 _WORD: Final = 0xFFFF
 #: states of a label: it has not taken effect, it waits for its prediction, or it met one or expired
 PENDING, WAITING, DONE = 0, 1, 2
+
+
+def coded(code: int, segments: Ints) -> Ids:
+    """The code of a version, and what `SegmentCodes.packed` gives of its predictions (n,)."""
+    return (code | segments << 16).astype(np.uint64)
+
+
+def segments_in(codes: Ids) -> Ints:
+    return (codes >> np.uint64(16)).astype(np.int64)
 
 
 def pack(code: Ints, name: Ints, place: int, any_version: Mask) -> Ids:

@@ -16,7 +16,7 @@ from monitor.count.columns.pane_rows import Rows
 from monitor.count.labels.aggregator import LabelAggregators
 from monitor.count.labels.cohorts import LabelCohort
 from monitor.count.labels.join_changes import EXPIRED, FATES, Changes, Met
-from monitor.count.labels.join_tables import Ids, Ints, named, pack
+from monitor.count.labels.join_tables import Ids, Ints, coded, named, pack
 from monitor.count.labels.joined_model import JoinedModel
 from monitor.count.labels.model_join import JoinState, ModelJoin
 from monitor.count.labels.outcome_counts import OutcomeRows, count_outcomes
@@ -109,8 +109,8 @@ class Joins:
             known = self.models[model] = JoinedModel(ModelJoin(settings.labels.horizon, self._pane_us, limit))
         return known
 
-    def add_predictions(self, group: Group, rows: Rows, events: Events) -> None:
-        """Add the accepted predictions of a group that have an id."""
+    def add_predictions(self, group: Group, rows: Rows, events: Events, segments: Ints) -> None:
+        """Add the accepted predictions of a group that have an id; `segments` (n,) is what `SegmentCodes` packs."""
         known = self.of(group.key.model)
         if known is None:
             return
@@ -121,9 +121,9 @@ class Joins:
             at = np.flatnonzero(wanted).tolist()
             answers, own = [answers[i] for i in at], [own[i] for i in at]
         if answers:
-            code = known.join.code(group.key)
+            codes = coded(known.join.code(group.key), segments[wanted])
             known.join.add_predictions(
-                code, ids[wanted], rows.ts[wanted], group.score[rows.picked[wanted]], answers, own
+                codes, ids[wanted], rows.ts[wanted], group.score[rows.picked[wanted]], answers, own
             )
 
     def add_labels(self, partition: Partition, labels: LabelColumns) -> None:
@@ -272,8 +272,10 @@ class Joins:
         if len(of):
             answers = known.join.answers
             label, answer = answers.values(changes.value[of]), answers.values(changes.answer[of])
-            rows = LabelRows(to, label, answer, changes.score[of].view(np.float64), changes.sign[of])
-            tallies = self._aggregators.of(monitored).count(rows)
+            aggregator = self._aggregators.of(monitored)
+            segments = aggregator.segments.unpacked(changes.segments[of])
+            rows = LabelRows(to, label, answer, changes.score[of].view(np.float64), changes.sign[of], segments)
+            tallies = aggregator.count(rows)
         of, to = at[~is_label], slots[~is_label]
         if len(of):
             outcomes = OutcomeRows(to, changes.name[of], changes.value[of], changes.sign[of])

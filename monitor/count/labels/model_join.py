@@ -128,19 +128,18 @@ class ModelJoin:
             self.changes += 1
 
     def add_predictions(
-        self, code: int, ids: Ids, times_us: Ints, score: NDArray[np.float64], answers: list[object], own: list[object]
+        self, codes: Ids, ids: Ids, times_us: Ints, score: NDArray[np.float64], answers: list[object], own: list[object]
     ) -> None:
-        """Predictions (n,) of the version with this code; `own` are the labels that came with them, which are counted
-        already."""
+        """Predictions (n,) with these `coded` codes; `own` are the labels that came with them, counted already."""
         self.changes += 1
         answer = self.answers.bits(answers)
-        positions = self.tables.add_predictions([ids, times_us, score.view(np.uint64), answer, code])
+        positions = self.tables.add_predictions([ids, times_us, score.view(np.uint64), answer, codes])
         self.late_predictions.add(positions, times_us)
         self.by_pane.add(times_us)
         if own.count(None) < len(own):
             value = self.answers.bits(own)
             at = np.flatnonzero(value != NULL)
-            columns: Columns = [positions[at], NO_LABEL, times_us[at], value[at], code]
+            columns: Columns = [positions[at], NO_LABEL, times_us[at], value[at], code_in(codes[at])]
             self.tables.set_newest(0, positions[at], self.tables.add_meetings(columns))
         if len(self.tables.predictions) > self._limit * (1 + SPARE):
             self._make_room()
@@ -230,15 +229,16 @@ class ModelJoin:
         time = rows[:, P.TIME].view(np.int64)
         near = np.abs(effect - time) <= self.horizon_us
         same = np.array(self._same, np.int64)
-        version = any_version_in(meta) | (same[code_in(meta)] == same[rows[:, P.CODE].astype(np.int64)])
+        version = any_version_in(meta) | (same[code_in(meta)] == same[code_in(rows[:, P.CODE])])
         fits: Mask = near & version & (time >= self.by_pane.kept_from(np.maximum(effect, time)))
         return fits
 
     def _first_of_version(self, labels: Ints, predictions: Ints) -> Ints:
         """Of pairs (n,), one of each label and version: with the first prediction, should its id be there again."""
         rows = self.tables.predictions.at(predictions)
-        same = np.array(self._same, np.int64)[rows[:, P.CODE].astype(np.int64)] if len(rows) else labels
-        order = np.lexsort((rows[:, P.SCORE], rows[:, P.ANSWER], rows[:, P.TIME].view(np.int64), same, labels))
+        same = np.array(self._same, np.int64)[code_in(rows[:, P.CODE])] if len(rows) else labels
+        ties = rows[:, P.CODE], rows[:, P.SCORE], rows[:, P.ANSWER]
+        order = np.lexsort((*ties, rows[:, P.TIME].view(np.int64), same, labels))
         first = np.ones(len(order), np.bool_)
         first[1:] = (np.diff(labels[order]) != 0) | (np.diff(same[order]) != 0)
         return order[first]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,8 @@ class LabelRows:
 
     `slots` number the tallies they are counted in, from 0. `prediction` is str, int, float, bool, or None if there is
     none; `score` is MISSING if there is none. `sign` is 1 for a label that is counted, and -1 for one that was counted
-    before and is taken out again: it was replaced, or taken back.
+    before and is taken out again: it was replaced, or taken back. `segments` (F, n) are the numbers of the segments
+    that the prediction is in, by each of the F features that cut performance; -1 where that is not known.
     """
 
     slots: NDArray[np.int64]
@@ -25,10 +26,11 @@ class LabelRows:
     prediction: list[object]
     score: NDArray[np.float64]
     sign: NDArray[np.int64]
+    segments: NDArray[np.int64]
 
     @classmethod
-    def inline(cls, group: Group, rows: Rows) -> LabelRows:
-        """The labels that came with their predictions; the slots are those of the rows."""
+    def inline(cls, group: Group, rows: Rows, segments: NDArray[np.int64]) -> LabelRows:
+        """The labels that came with their predictions; the slots are those of the rows, `segments` (F, n) theirs."""
         labels = rows.of(group.label)
         held = np.fromiter((label is not None for label in labels), np.bool_, len(labels))
         at = np.flatnonzero(held)
@@ -39,4 +41,19 @@ class LabelRows:
             [predictions[i] for i in at.tolist()],
             group.score[rows.picked[at]],
             np.ones(len(at), np.int64),
+            segments[:, at],
+        )
+
+    def in_segments(self, by: int, segments: int) -> LabelRows:
+        """Those whose segment by one feature is known, in slots of their own by slot and segment, of `segments`."""
+        at = np.flatnonzero(self.segments[by] >= 0)
+        kept = at.tolist()
+        return replace(
+            self,
+            slots=self.slots[at] * segments + self.segments[by, at],
+            label=[self.label[i] for i in kept],
+            prediction=[self.prediction[i] for i in kept],
+            score=self.score[at],
+            sign=self.sign[at],
+            segments=self.segments[:, at],
         )

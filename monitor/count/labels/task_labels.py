@@ -103,11 +103,13 @@ class TaskLabels:
 
         `panes` (P,) are the numbers of the panes they fall into, and of their cohorts.
         """
+        aggregator = self._aggregators.of(monitored)
+        segments = aggregator.segments.of(group, rows)
         if self._joins is not None:
-            self._joins.add_predictions(group, rows, events)
+            self._joins.add_predictions(group, rows, events, aggregator.segments.packed(segments))
         if group.label.count(None) == len(group.label):
             return
-        tallies = self._aggregators.of(monitored).count(LabelRows.inline(group, rows))
+        tallies = aggregator.count(LabelRows.inline(group, rows, segments))
         for slot, tally in tallies.items():
             self._totals.labels.add(group.key, tally)
             self.inline.add((LabelCohort(group.key, panes[slot] * self._cohort_us, tally, inline=True),))

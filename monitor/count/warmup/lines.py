@@ -1,7 +1,7 @@
-"""Rows of a model version in its warm-up as lines of JSON: native events without ids and tags, read again later.
+"""Rows of a model version in its warm-up as lines of JSON: native events without ids, read again later.
 
-A line has all that a reference is built from: time, features as they came, score, prediction, inline label, and the
-names (not the values) of fields that nobody reads.
+A line has all that a reference is built from: time, features as they came, score, prediction, inline label, the tags
+that cut the events, and the names (not the values) of fields that nobody reads.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _FIRST_US, _LAST_US = 10**14, 10**17
 _ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def lines_of(group: Group, rows: Rows) -> list[bytes]:
-    """One line for each of the rows (n,), in their order."""
+def lines_of(group: Group, rows: Rows, tags: Sequence[str] = ()) -> list[bytes]:
+    """One line for each of the rows (n,), in their order; `tags` are the names of the group's."""
     fields = RawFields({}, {}, {}) if group.raw is None else group.raw
     features, others = _features(group, fields), _others(fields)
     lines = []
@@ -40,6 +40,9 @@ def lines_of(group: Group, rows: Rows) -> list[bytes]:
         for name, value in (("prediction", group.prediction[at]), ("label", group.label[at])):
             if value is not None:
                 line[name] = value
+        tagged = ((name, column[at]) for name, column in zip(tags, group.tags, strict=True))
+        if texts := {name: text for name, text in tagged if text is not None}:
+            line["tags"] = texts
         lines.append(_ENCODE(line | others.get(at, {})).encode())
     return lines
 

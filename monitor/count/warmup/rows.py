@@ -6,7 +6,7 @@ Their panes open, close and reach stage 2 as all panes do; a tally of them has n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -69,8 +69,10 @@ class OpenRows:
 class WarmupRows:
     """Rows by model version and pane; the tasks of a process share one."""
 
-    def __init__(self, pane_us: int) -> None:
+    def __init__(self, pane_us: int, tags_of: Callable[[str], tuple[str, ...]] = lambda _: ()) -> None:
+        """`tags_of` gives by model the names of the tags that are kept."""
         self._pane_us = pane_us
+        self.tags_of = tags_of
         self._panes: dict[ModelKey, dict[int, list[Chunk]]] = {}
         self._changes: Counter[ModelKey] = Counter()
         #: bytes that all rows take
@@ -78,7 +80,8 @@ class WarmupRows:
 
     def add(self, group: Group, rows: Rows) -> None:
         """Keep the rows of a group; those of a pane stand together."""
-        lines, panes = lines_of(group, rows), self._panes.setdefault(group.key, {})
+        lines = lines_of(group, rows, self.tags_of(group.key.model))
+        panes = self._panes.setdefault(group.key, {})
         self._changes[group.key] += 1
         starts = rows.starts.tolist()
         for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
@@ -144,7 +147,7 @@ class WarmupAggregator(Aggregator):
     def __init__(self, reference: Reference, kept: WarmupRows) -> None:
         super().__init__(reference)
         self._kept = kept
-        self.shape = Shape((), reference.positive, raw=True)
+        self.shape = Shape((), reference.positive, raw=True, tags=kept.tags_of(reference.key.model))
 
     def count(self, group: Group, rows: Rows) -> list[Tally]:
         self._kept.add(group, rows)

@@ -178,6 +178,8 @@ class _GroupBuilder:
         self._score: list[NDArray[np.float64]] = []
         self._prediction: list[object] = []
         self._label: list[object] = []
+        self._tag_names = shape.tags
+        self._tags: list[list[object]] = [[] for _ in shape.tags]
 
     def add_row(self, row: AnyRow, kind: int, position: int) -> None:
         self._pending.append(row)
@@ -199,6 +201,8 @@ class _GroupBuilder:
     def _add_block(self, columns: Columns, kind: NDArray[np.int8], rows: NDArray[np.int64]) -> None:
         self._rows.append(rows)
         self._add_features(columns.features)
+        for name, column in zip(self._tag_names, self._tags, strict=True):
+            column.extend(_tagged(columns.tags, name))
         prediction, label = _unset_to_none(columns.prediction), _unset_to_none(columns.label)
         score = _scores(columns, self._positive)
         for i in np.flatnonzero(kind == FEATURES).tolist():
@@ -265,7 +269,13 @@ class _GroupBuilder:
             prediction=self._prediction,
             label=self._label,
             confidence=None if self._confidence is None else _joined(self._confidence, np.float64),
+            tags=self._tags,
         )
+
+
+def _tagged(tags: Sequence[object], name: str) -> list[object]:
+    """The text of one tag for each event; None where it has none."""
+    return [cast("dict[str, object]", of).get(name) if is_given(of) else None for of in tags]
 
 
 def _floats(column: Sequence[object]) -> NDArray[np.float64]:

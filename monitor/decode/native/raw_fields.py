@@ -37,6 +37,7 @@ def raw_fields(batch: RecordBatch, events: Events, group: Group, content_of: Cal
         features=_columns([one.get("features") for one in objects]),
         score_classes=_rows_by_name(scores),
         unread=_rows_by_name(objects, FIELDS),
+        tags=_columns([one.get("tags") for one in objects]),
     )
 
 

@@ -169,7 +169,7 @@ class ReferenceDecoder:
             _read_label(event, row, self.rules.limits.features)
             return row
         self._read_features(event, row, kind, key)
-        _check_tags(event)
+        _read_tags(event, row)
         if kind == "prediction":
             _read_prediction(event, row)
         return row
@@ -305,7 +305,7 @@ def _name(event: dict[str, Any], field: str) -> str:
     return text
 
 
-def _check_tags(event: dict[str, Any]) -> None:
+def _read_tags(event: dict[str, Any], row: AnyRow) -> None:
     tags = event.get("tags")
     if tags is None:
         return
@@ -315,6 +315,7 @@ def _check_tags(event: dict[str, Any]) -> None:
         raise wrong_tags(tags)
     if any(map(bad_name, tags)):
         raise rejected("names", "the name of a tag holds a control character or half of a surrogate pair")
+    row.tags = tags
 
 
 def _read_prediction(event: dict[str, Any], row: AnyRow) -> None:

@@ -12,6 +12,7 @@ from monitor.judge.causes.detectors import Detectors
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.errors import Errors
 from monitor.judge.causes.fact_share import ClockSkew, Duplicates
+from monitor.judge.causes.fairness import Fairness
 from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.label_facts import LabelFacts
 from monitor.judge.causes.outcome import Outcomes
@@ -38,6 +39,7 @@ CAUSES: Final[tuple[type[Cause[Any]], ...]] = (
     Relation,
     Performance,
     Outcomes,
+    Fairness,
     Errors,
     Detectors,
     Consecutive,

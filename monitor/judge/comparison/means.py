@@ -157,9 +157,15 @@ def worst_windows(
 
 
 def _variance(v: float, window: LabelWindow, part: Known) -> float:
-    """V of a window: dependence is over time, so rows that come faster depend on each other more."""
+    return 1 + crowding(window, part) * (v - 1)
+
+
+def crowding(window: LabelWindow, part: Known) -> float:
+    """By how much more than in the reference the rows of a window depend on each other.
+
+    Dependence is over time, so those that come faster depend more.
+    """
     start_us, end_us, rows = window.span
     if not part.base_us or not part.rows or end_us <= start_us:
-        return v
-    rate = rows / (end_us - start_us) * part.base_us / part.rows
-    return 1 + max(rate, 1.0) * (v - 1)
+        return 1.0
+    return max(rows / (end_us - start_us) * part.base_us / part.rows, 1.0)

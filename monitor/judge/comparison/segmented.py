@@ -49,9 +49,7 @@ class Segmented:
         self._segments, self._whole = segments, prepared
         columns = len(prepared.columns)
         #: (S,) names in findings, and the share that a segment has of the reference's events
-        self.names = tuple(
-            f"{feature}={value if value == OTHER else _shown(value, policy)}" for feature, value in segments.keys
-        )
+        self.names = segment_names(segments, policy)
         self.shares = segments.event_shares(prepared.width)
         #: (C,) names of the columns in findings
         self.subjects = prepared.subjects
@@ -161,6 +159,11 @@ class Segmented:
         with np.errstate(divide="ignore"):
             rows = 1 / (1 / side.reference.rows + 1 / before.sum(1) + 1 / rest.sum(2))
         return Expected(shares, np.asarray(rows, np.float64), np.ones(len(side.places), np.bool_), rare=True)
+
+
+def segment_names(segments: Segments, policy: Policy) -> tuple[str, ...]:
+    """(S,) the names of segments in findings and series."""
+    return tuple(f"{feature}={value if value == OTHER else _shown(value, policy)}" for feature, value in segments.keys)
 
 
 def _shown(value: str, policy: Policy) -> str:

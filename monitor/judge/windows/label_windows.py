@@ -38,7 +38,10 @@ _SPAN: Final = 2
 
 @dataclass(slots=True)
 class LabelBlock:
-    """Labelled predictions of [start, end) microseconds; `moments` (F, 4) of the judged errors, `rows` of all."""
+    """Labelled predictions of [start, end) microseconds; `moments` (F, 4) of the judged errors, `rows` of all.
+
+    `in_segments` (S, F, 4) are the moments of the labels in each segment, made when they are asked for.
+    """
 
     start_us: int
     end_us: int
@@ -46,6 +49,7 @@ class LabelBlock:
     records: Records
     moments: Floats
     rows: int
+    in_segments: Floats | None = None
 
 
 class LabelWindow(NamedTuple):
@@ -142,6 +146,17 @@ class LabelPyramid:
             for length in self._shortest
             if length <= len(blocks)
         ]
+
+    def in_segments(self, window: LabelWindow, segments: int) -> Floats:
+        """(S, F, 4) moments of the judged errors in each of so many segments."""
+        total = np.zeros((segments, len(self._figures), 4))
+        for block in window.blocks:
+            if block.in_segments is None:
+                block.in_segments = np.zeros_like(total)
+                for segment, tally in block.tally.segments.items():
+                    block.in_segments[segment] = self._moments(tally)
+            total += block.in_segments
+        return total
 
     def trailing(self, base_windows: int) -> LabelWindow | None:
         """The newest base windows as one; of longer ones than are kept apart the nearest longer one that is known."""

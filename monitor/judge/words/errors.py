@@ -73,8 +73,13 @@ def effect_unit(figure: str) -> str:
     }.get(figure, "share of predictions")
 
 
-def headline(change: Change, meaning: Meaning) -> str:
-    """What changed, in a short sentence."""
+def headline(change: Change, meaning: Meaning, segment: str = "") -> str:
+    """What changed, in a short sentence; in the predictions of a segment, where one is named."""
+    said = _headline(change, meaning)
+    return f"in {segment} {said}, not so in the others" if segment else said
+
+
+def _headline(change: Change, meaning: Meaning) -> str:
     figure, more = change.figure, number(1000 * change.rise)
     value, before = shown(figure, change.now, meaning), shown(figure, change.before, meaning)
     if figure == ACCURACY:

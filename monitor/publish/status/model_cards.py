@@ -10,6 +10,7 @@ from typing import Final
 from monitor.clock import MINUTE_US
 from monitor.events import ModelKey
 from monitor.findings import PAGE, TICKET
+from monitor.judge.causes.fairness import Unfairness
 from monitor.judge.estimated import Estimated
 from monitor.judge.promise.words import HEADS, statement, table
 from monitor.publish.snapshot import ColumnView, ModelView, OutcomeView, Snapshot
@@ -23,6 +24,8 @@ from monitor.stats.performance.figures import SHARES
 from monitor.stats.performance.outcome_tally import LABEL_VALUE
 from monitor.text import expected, many, number, percent
 
+#: segments whose performance is shown
+SEGMENTS_SHOWN: Final = 24
 #: shares of the labels whose delays are shown
 CAME_SHOWN: Final = (0.5, 0.95, 1.0)
 #: the join of labels is so far behind what was judged before that is said
@@ -127,6 +130,7 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
         yield "Pages", f"{model.pages:,} sent <small>{promise}</small>"
     yield from _labels(snapshot, model, now_us)
     yield from _performance(model)
+    yield from (_fairness(one) for one in model.fairness)
     yield from (_outcome(one) for one in model.outcomes)
     if model.estimated is not None:
         yield from _estimated_rows(model, model.estimated)
@@ -164,6 +168,26 @@ def _performance(model: ModelView) -> Iterator[tuple[str, str]]:
     if not model.performance_judged:
         of += "; not judged: the reference has too few labels"
     yield "Performance", f"{', '.join(values)} <small>{of}</small>"
+    yield from _by_segment(model)
+
+
+def _by_segment(model: ModelView) -> Iterator[tuple[str, str]]:
+    """The first figures of each segment, those with the most labels first."""
+    each = sorted(model.performance_segments, key=lambda one: -one.labels)
+    for one in each[:SEGMENTS_SHOWN]:
+        values = (f"{text(name.replace('_', ' '), 80)} {_figure(name, value)}" for name, value in one.figures[:4])
+        of = f"<small>of {many(one.labels, 'label')}</small>"
+        yield f"Performance in {text(one.segment, 80)}", f"{', '.join(values)} {of}"
+    if len(each) > SEGMENTS_SHOWN:
+        yield "Performance in other segments", f"<small>{len(each) - SEGMENTS_SHOWN} more, in the series</small>"
+
+
+def _fairness(one: Unfairness) -> tuple[str, str]:
+    """How far the groups of a feature are apart, with the interval and what is permitted."""
+    estimate, metric = one.estimate, one.metric.replace("_", " ")
+    between = f"95 % interval {estimate.lower:.2f} to {estimate.upper:.2f}, permitted {one.permitted:.2f}"
+    of = f"{text(one.low, 80)} beside {text(one.high, 80)}"
+    return f"Fairness by {text(one.feature, 80)}", f"{metric} {estimate.value:.2f} <small>{between}; {of}</small>"
 
 
 def _outcome(one: OutcomeView) -> tuple[str, str]:

@@ -54,13 +54,19 @@ class PerformanceRow(msgspec.Struct, gc=False):
     errors: dict[str, ErrorsRow]
     came: list[tuple[Count, Annotated[float, msgspec.Meta(ge=0, le=1)]]] = []
     late: Count = 0
+    segments: list[tuple[Count, PerformanceRow]] = []
 
 
-def performance_faults(row: PerformanceRow, task: str) -> Iterator[str]:
-    """`task` is the file's."""
+def performance_faults(row: PerformanceRow, task: str, segments: int = 0) -> Iterator[str]:
+    """`task` and the number of `segments` are the file's."""
     yield from error_faults(row.errors, LEARNED.get(task, ()), row.came, f"no error of the task {task}")
     if not row.tally.label_sums.keys() <= UNITS.keys():
         yield "tally.label_sums: a name is not known"
+    numbers = [at for at, _ in row.segments]
+    if numbers != sorted(set(numbers)) or any(at >= segments for at in numbers):
+        yield f"segments: not numbers of the file's {segments} segments, rising"
+    for at, one in row.segments:
+        yield from (f"segments[{at}].{fault}" for fault in performance_faults(one, task))
 
 
 def error_faults(

@@ -14,13 +14,14 @@ _NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class SegmentsRow(msgspec.Struct, gc=False):
-    """One of `segments` in a file: of one feature, a list for each of its values and one for the rest."""
+    """One of `segments` in a file: of one feature (or tag), a list for each of its values and one for the rest."""
 
     feature: str
     values: list[str]
     counts: list[list[list[_Count]]]
     below: list[list[_Count]]
     largest_distance: list[list[list[_NotNegative | None]]]
+    tag: bool = False
 
 
 def segment_faults(
@@ -31,7 +32,11 @@ def segment_faults(
     for row in rows:
         if features.count(row.feature) > 1:
             yield f"{row.feature} is listed twice"
-        if row.feature not in names:
+        if row.tag and row.feature in names:
+            yield f"{row.feature} is a feature, and no tag"
+        elif row.tag:
+            pass
+        elif row.feature not in names:
             yield f"{row.feature} is no categorical feature"
         elif not set(row.values) <= set(names[row.feature]):
             yield f"{row.feature}: a value is none of its categories"

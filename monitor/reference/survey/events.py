@@ -32,6 +32,8 @@ class Survey:
     #: of features with lists of numbers, and the words of features that the settings call texts
     vectors: dict[str, VectorSample] = field(default_factory=dict)
     words: dict[str, WordCounts] = field(default_factory=dict)
+    #: of tags by which the settings cut the events
+    tags: dict[str, Sample] = field(default_factory=dict)
     scores: Sample = field(default_factory=Sample)
     predictions: Sample = field(default_factory=Sample)
     #: most classes that the `scores` of a prediction name
@@ -47,6 +49,7 @@ class Survey:
     def add(self, found: Surveyed, partition: Partition) -> None:
         """Add the next events."""
         self._add_features(found, partition)
+        self._add_tags(found, partition)
         self._add_order(found)
         has_score = ~np.isnan(found.score)
         self.scores.add(found.score[has_score].tolist(), found.ts[has_score])
@@ -81,6 +84,14 @@ class Survey:
                 self.vectors.setdefault(name, VectorSample()).add(column.values, ts)
             if name in self.words:
                 self.words[name].add([value for value in column.values if isinstance(value, str)])
+
+    def _add_tags(self, found: Surveyed, partition: Partition) -> None:
+        for name, sample in self.tags.items():
+            column = found.fields.tags.get(name)
+            if column is not None and len(column.rows):
+                rows = column.rows
+                sample.note(column.values, self.events + 1 + rows, found.offset[rows], partition)
+                sample.add(column.values, found.ts[rows])
 
     def _add_names(self, found: Surveyed) -> None:
         for name, rows in found.fields.unread.items():

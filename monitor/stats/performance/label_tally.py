@@ -7,9 +7,10 @@ is one too, with negative counts for labels that were replaced or taken back.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from monitor.stats.performance.label_sums import SCORE_STEPS
 from monitor.stats.performance.outcome_tally import OutcomeTally, add_outcomes
 
 #: a label, and the class that was predicted
@@ -25,7 +26,8 @@ class LabelTally:
     no class, and those of a task without classes. `pairs` counts (label, predicted class), where both are known.
     Beside both, `scores` counts the scores of labelled predictions by `stats.score_grid.place_of`, and `sums` are
     fixed-point sums over labelled predictions by the names of `stats.label_sums`. `outcomes` are further results of
-    predictions by name, with or without a label; none of them holds nothing.
+    predictions by name, with or without a label; none of them holds nothing. `segments` are the same labels once more
+    by the number of the segment that their prediction is in, as `of_segment` gives them.
     """
 
     labels: int = 0
@@ -33,6 +35,7 @@ class LabelTally:
     scores: dict[int, int] = field(default_factory=dict)
     sums: dict[str, int] = field(default_factory=dict)
     outcomes: dict[str, OutcomeTally] = field(default_factory=dict)
+    segments: dict[int, LabelTally] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -62,20 +65,39 @@ class LabelTally:
         _add(self.scores, other.scores)
         _add(self.sums, other.sums)
         add_outcomes(self.outcomes, other.outcomes)
+        for segment, tally in other.segments.items():
+            self.add_segment(segment, tally)
 
     def add_pair(self, pair: Pair, count: int) -> None:
         """Add this many of one pair; a negative number takes some out again."""
         _add(self.pairs, {pair: count})
 
+    def add_segment(self, segment: int, tally: LabelTally) -> None:
+        """Add to the labels of one segment; one that has none left is dropped, as other sums of 0 are."""
+        own = self.segments.setdefault(segment, LabelTally())
+        own.merge(tally)
+        if own == LabelTally():
+            del self.segments[segment]
+
+    def of_segment(self) -> LabelTally:
+        """What is kept of a segment: without scores, which are as many numbers as all others together."""
+        sums = {name: total for name, total in self.sums.items() if name not in SCORE_STEPS}
+        return LabelTally(self.labels, self.pairs, {}, sums)
+
+    def without_segments(self) -> LabelTally:
+        """The same labels, not cut."""
+        return replace(self, segments={})
+
     def copy(self) -> LabelTally:
         outcomes = {name: of.copy() for name, of in self.outcomes.items()}
-        return LabelTally(self.labels, self.pairs.copy(), self.scores.copy(), self.sums.copy(), outcomes)
+        segments = {segment: of.copy() for segment, of in self.segments.items()}
+        return LabelTally(self.labels, self.pairs.copy(), self.scores.copy(), self.sums.copy(), outcomes, segments)
 
     def of_labels(self) -> LabelTally | None:
         """The same without outcomes; None where nothing is left."""
         if not self.outcomes:
             return self
-        left = LabelTally(self.labels, self.pairs, self.scores, self.sums)
+        left = replace(self, outcomes={})
         return left if self.labels or self.pairs or self.scores or self.sums else None
 
     def to_state(self) -> dict[str, Any]:
@@ -87,6 +109,9 @@ class LabelTally:
             **({"score_counts": [[at, count] for at, count in sorted(self.scores.items())]} if self.scores else {}),
             **({"label_sums": dict(sorted(self.sums.items()))} if self.sums else {}),
             **({"outcomes": outcomes} if outcomes else {}),
+            **(
+                {"segments": [[at, of.to_state()] for at, of in sorted(self.segments.items())]} if self.segments else {}
+            ),
         }
 
     @classmethod
@@ -97,6 +122,7 @@ class LabelTally:
             dict(state.get("score_counts", ())),
             dict(state.get("label_sums", {})),
             {name: OutcomeTally.from_state(of) for name, of in state.get("outcomes", {}).items()},
+            {at: cls.from_state(of) for at, of in state.get("segments", ())},
         )
 
 

@@ -40,14 +40,17 @@ class Difference(NamedTuple):
 
 
 def difference(windows: Floats, reference: Floats, variance: float | Floats) -> Difference:
-    """Of windows (W, 4) from a reference (4,); `variance` is V of the windows' rows, at least 1."""
-    n, m = np.maximum(windows[:, ROWS], 1), max(float(reference[ROWS]), 1.0)
-    mean, before = windows[:, SUM] / n, reference[SUM] / m
+    """Of windows (W, 4) from a reference (4,); `variance` is V of the windows' rows, at least 1.
+
+    Of windows (W, T, 4) from references (T, 4) of several numbers everything is (W, T).
+    """
+    n, m = np.maximum(windows[..., ROWS], 1), np.maximum(reference[..., ROWS], 1.0)
+    mean, before = windows[..., SUM] / n, reference[..., SUM] / m
     both = windows + reference
-    rows = np.maximum(both[:, ROWS], 1)
-    center = both[:, SUM] / rows
-    spread = np.maximum(both[:, SQUARES] / rows - center**2, 0.0)
-    third = both[:, CUBES] / rows - 3 * center * both[:, SQUARES] / rows + 2 * center**3
+    rows = np.maximum(both[..., ROWS], 1)
+    center = both[..., SUM] / rows
+    spread = np.maximum(both[..., SQUARES] / rows - center**2, 0.0)
+    third = both[..., CUBES] / rows - 3 * center * both[..., SQUARES] / rows + 2 * center**3
     v = np.maximum(np.asarray(variance, np.float64), 1.0)
     own = v * (1 / n + 1 / m)
     error = np.sqrt(spread * own)

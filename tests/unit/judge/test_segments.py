@@ -169,10 +169,7 @@ def test_a_smaller_segment_may_spend_less() -> None:
     ("asked", "fault"),
     [
         ("AGE", "models[0].segments[0]: AGE is numeric; write features.AGE.kind: categorical, or leave it out"),
-        (
-            "region",
-            "models[0].segments[0]: no event of the reference has the feature region; tags are not in this version",
-        ),
+        ("region", "models[0].segments[0]: no event of the reference has a feature or a tag region"),
     ],
 )
 def test_what_cannot_cut_the_events_is_a_fault(asked: str, fault: str) -> None:
@@ -226,6 +223,7 @@ def test_the_reference_shows_its_segments() -> None:
     ("name", "value", "fault"),
     [
         ("feature", "AGE", "segments: AGE is no categorical feature"),
+        ("tag", True, "segments: EDU is a feature, and no tag"),
         ("values", ["high", "phd"], "segments: EDU: a value is none of its categories"),
         (
             "below",

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from monitor.findings import PAGE, TICKET, FindingKey
+from monitor.judge.causes.segment_errors import SegmentFigures
 from monitor.judge.estimated import Estimated
 from monitor.publish.series import render
 from monitor.publish.snapshot import FindingView, ModelView, Snapshot
 from monitor.reference.notes.estimate import ESTIMATED
 from tests.engine import CREDIT
-from tests.snapshots import busy_snapshot
+from tests.snapshots import BY_GROUP, busy_snapshot
 from tests.unit.publish.test_status import read
 
 
@@ -47,6 +48,53 @@ def test_an_estimate_stands_beside_the_realised_figure_and_errors_are_a_series_o
             ("error", "estimated", "mae", 2.5),
         )
     ]
+
+
+def test_figures_of_segments_stand_beside_those_of_all_with_the_number_of_their_labels() -> None:
+    own = SegmentFigures("EDU=low", 60, (("accuracy", 0.75), ("log_loss", 0.5)))
+    watched = ModelView(CREDIT, performance=(("accuracy", 0.9),), performance_labels=900, performance_segments=(own,))
+    shown = [line for line in lines_of(Snapshot(restored=True, models=(watched,))) if "EDU=low" in line]
+    of = 'model="credit",segment="EDU=low",version="1"'
+    assert shown == [
+        f"driftd_performance_segment_labels{{{of}}} 60.0",
+        f'driftd_performance_ratio{{basis="realised",metric="accuracy",{of}}} 0.75',
+        f'driftd_performance_error{{basis="realised",metric="log_loss",{of}}} 0.5',
+    ]
+
+
+def test_the_page_has_the_segments_with_most_labels_first_and_their_number() -> None:
+    snapshot = busy_snapshot()
+    each = tuple(SegmentFigures(f"k=<{at}>", 20 + at, (("accuracy", 0.75),)) for at in range(30))
+    first = replace(snapshot.models[0], performance=(("accuracy", 0.9),), performance_segments=each)
+    words = read(replace(snapshot, models=(first, *snapshot.models[1:]))).words
+    assert "Performance in k=<29>" in words
+    assert "accuracy 75 % of 49 labels" in words
+    assert "6 more, in the series" in words
+    assert "Performance in k=<5>" not in words
+
+
+def test_fairness_is_series_and_a_row_with_its_interval() -> None:
+    watched = ModelView(CREDIT, **BY_GROUP)
+    shown = {line for line in lines_of(Snapshot(restored=True, models=(watched,))) if "positive_rate" in line}
+    shown |= {line for line in lines_of(Snapshot(restored=True, models=(watched,))) if "fairness" in line}
+    of = 'model="credit"'
+    assert shown == {
+        f'driftd_fairness_ratio{{feature="SEX",metric="disparate_impact",{of},version="1"}} 0.5',
+        *(
+            f'driftd_group_{series}{{metric="positive_rate",{of},segment="SEX={group}",version="1"}} {value}'
+            for series, group, value in (
+                ("rate_ratio", 2, 0.2),
+                ("rate_ratio", 1, 0.4),
+                ("samples", 2, 400.0),
+                ("samples", 1, 500.0),
+            )
+        ),
+    }
+    snapshot = busy_snapshot()
+    first = replace(snapshot.models[0], **BY_GROUP)
+    words = read(replace(snapshot, models=(first, *snapshot.models[1:]))).words
+    assert "Fairness by SEX" in words
+    assert "disparate impact 0.50 95 % interval 0.41 to 0.61, permitted 0.80; SEX=2 beside SEX=1" in words
 
 
 def test_without_an_estimate_no_series_of_it_is_there() -> None:

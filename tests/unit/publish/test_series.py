@@ -23,7 +23,7 @@ from monitor.publish.column_series import DISTANCES, FIGURES
 from monitor.publish.register import REGISTER
 from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, render
 from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, OutcomeView, Snapshot
-from tests.snapshots import CALLS, IN_WARMUP, busy_snapshot, promise_of, wide_snapshot, with_labels
+from tests.snapshots import BY_GROUP, CALLS, IN_WARMUP, busy_snapshot, promise_of, wide_snapshot, with_labels
 
 CREDIT = ModelKey("credit", "1")
 EVENTS = Partition("events", 0)
@@ -57,6 +57,7 @@ PROMISED = {
     "driftd_smallest_detectable_effect_ratio": "model version feature",
     **{f"driftd_performance_{of}": "model version metric basis segment" for of in ("ratio", "error")},
     "driftd_performance_labels": "model version",
+    "driftd_performance_segment_labels": "model version segment",
 }
 
 
@@ -96,6 +97,7 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
                 pages_before=2,
                 columns=(AGE,),
                 performance=(("accuracy", 0.9), ("mae", 250.0)),
+                **BY_GROUP,
                 outcomes=(
                     OutcomeView("judge", 900, 1_764_000_600_000_000, mean=0.7, mean_before=0.72),
                     OutcomeView("topic", 900, 1_764_000_600_000_000, shares=(("refund", 0.1), ("(other)", 0.9))),
@@ -273,7 +275,7 @@ def test_hostile_names_neither_forge_a_series_nor_grow_the_page(text: str) -> No
     page = render(full_snapshot(key=ModelKey(text, text)))
     samples = read(page)
     assert values(samples, "driftd_restored") == [1]
-    assert len(page) < len(render(full_snapshot())) + 29_500
+    assert len(page) < len(render(full_snapshot())) + 33_500
     assert values(samples, "driftd_pages_total", model=clean_label(text)) == [1]
 
 

@@ -204,7 +204,7 @@ def test_a_wrong_setting_has_one_fault(load: Load, added: str, fault: str | None
 @pytest.mark.parametrize(
     ("setting", "fault"),
     [
-        ("fairness: x", "fairness: not in this version"),
+        ("fairness: {by: [SEX]}", "fairness.by[0]: SEX is not in segments; add it there"),
         ("segments: [SEX, AGE, SEX]", "segments[2]: 'SEX' occurs twice; keep one"),
         ("timezone: Berlin", "timezone: 'Berlin' is not a time zone; write Europe/Berlin, Asia/Tokyo or UTC"),
         ("silence: {weekly: x}", "silence: not a list; write [..., ...]"),
@@ -223,8 +223,8 @@ def test_a_wrong_setting_has_one_fault(load: Load, added: str, fault: str | None
         ("reference: {warmup: 0}", "reference.warmup: 0 is below 1"),
         ("reference: {warmup: soon}", "reference.warmup: 'soon' is not a whole number"),
         ("reference: {warmup: 9, rows: 8}", "reference.rows: no such setting; known here: warmup"),
-        ("severity: {fairness: page}", "severity.fairness: not in this version"),
-        ("least_effect: {fairness: 1}", "least_effect.fairness: not in this version"),
+        ("least_effect: {fairness: 1}", "least_effect.fairness: fairness.disparate_impact and "
+            "fairness.equal_opportunity are what is permitted; leave it out"),
         ("costs: {false_positive: dear}", "costs.false_positive: 'dear' is not a number"),
         ("costs: {false_positive: 1e16}", "costs.false_positive: 1e+16 is above 1000000000000000"),
         ("task: regression, costs: {false_positive: 1}", "costs: means nothing for task: regression; leave it out"),

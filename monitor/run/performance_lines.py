@@ -1,0 +1,95 @@
+"""Realised and estimated performance in a replay: of the summary, of windows of labels, and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from monitor.clock import rfc3339
+from monitor.judge.estimated import Estimated
+from monitor.judge.model import ModelJudge
+from monitor.reference.notes.estimate import ESTIMATED
+from monitor.run.outcome_lines import outcome_windows
+from monitor.stats.performance.figures import figures
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.text import many, number
+
+
+def performance_json(labels: LabelTally, judge: ModelJudge, estimated: Estimated | None) -> dict[str, dict[str, float]]:
+    """By figure: realised over the predictions whose labels are known beside them, and estimated over all of them."""
+    found = _realised(labels, judge)
+    for figure, value in estimated.figures if estimated is not None else ():
+        found.setdefault(figure, {})["estimated"] = value
+    return found
+
+
+def segments_json(labels: LabelTally, judge: ModelJudge) -> dict[str, Any]:
+    """`segments` {name: {labels, performance}} of those of which enough labels came; nothing without any."""
+    found = {
+        one.segment: {"labels": one.labels, "performance": {name: {"realised": value} for name, value in one.figures}}
+        for one in judge.judge.performance.segments.figures(labels, judge.meaning)
+    }
+    return {"segments": found} if found else {}
+
+
+def fairness_json(judge: ModelJudge) -> dict[str, Any]:
+    """`fairness` {feature: {metric: {value, interval, ...}, groups}} where the settings ask for it."""
+    found: dict[str, Any] = {}
+    for one in judge.judge.fairness.worst():
+        of = found.setdefault(one.feature, {"groups": {}})
+        of[one.metric] = {
+            "value": one.estimate.value,
+            "interval": [one.estimate.lower, one.estimate.upper],
+            "permitted": one.permitted,
+            "low": one.low,
+            "high": one.high,
+        }
+    for rate in judge.judge.fairness.rates():
+        for feature, of in found.items():
+            if rate.segment.startswith(f"{feature}="):
+                of["groups"].setdefault(rate.segment, {})[rate.kind] = {"value": rate.rate, "samples": rate.rows}
+    return {"fairness": found} if found else {}
+
+
+def label_windows(judge: ModelJudge) -> Iterator[dict[str, Any]]:
+    """One `window` line for each window of labels that ended: the figures, by the number of their labels."""
+    ended, key = judge.judge.performance.windows.ended, judge.monitored.key
+    while ended:
+        window = ended.popleft()
+        span, tally = window.span, window.tally
+        yield {
+            "kind": "window",
+            "model": key.model,
+            "version": key.version,
+            "subject": key.model,
+            "base_windows": window.length,
+            "window": {"start": rfc3339(span.start_us), "end": rfc3339(span.end_us), "events": span.events},
+            "labels": span.events,
+            "performance": _realised(tally, judge),
+            **segments_json(tally, judge),
+        }
+    yield from outcome_windows(judge)
+
+
+def _realised(tally: LabelTally, judge: ModelJudge) -> dict[str, dict[str, float]]:
+    return {name: {"realised": value} for name, value in figures(tally, judge.meaning).items()}
+
+
+def performance_lines(model: dict[str, Any]) -> Iterator[str]:
+    """All realised figures, those of segments too; and the first estimated one, with what that assumes."""
+    realised = {name: of["realised"] for name, of in model["performance"].items() if "realised" in of}
+    estimated = {name: of["estimated"] for name, of in model["performance"].items() if "estimated" in of}
+    if realised:
+        judged = "" if model["performance_judged"] else "; not judged: the reference has too few labels"
+        yield f"  by {many(model['labels'], 'label')}: {_named(realised)}{judged}"
+    for segment, of in model.get("segments", {}).items():
+        own = {name: one["realised"] for name, one in of["performance"].items()}
+        yield f"  {segment} by {many(of['labels'], 'label')}: {_named(own)}"
+    for name, value in list(estimated.items())[:1]:
+        assumed = ESTIMATED["regression" if name == "mae" else "binary"]
+        against = "; the labels contradict it" if model.get("estimate_contradicted") else ""
+        yield f"  {name} {number(value)} {assumed}{against}"
+
+
+def _named(figures_of: dict[str, float]) -> str:
+    return ", ".join(f"{name} {number(value)}" for name, value in figures_of.items())
