@@ -212,7 +212,9 @@ def recount(trial: LateTrial) -> Results:
             place = event["id"], kind
             there = now.get(place) is not None
             fates[kind]["retracted" if value is None else "replaced" if there else "matched"] += 1
-            now[place] = value
+            # one that comes with the prediction takes effect with it: after those that came before
+            if kind != "label" or "label" not in prediction or effect_ms >= prediction["ts"]:
+                now[place] = value
     found = Results(fates=_met(fates["label"]))
     found.outcome_fates = {name: _met(fates[name]) for name in ("rating", "review")}
     labels = ((name, value) for (name, kind), value in now.items() if kind == "label" and value is not None)

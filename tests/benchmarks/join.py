@@ -26,6 +26,7 @@ from monitor.count.labels.model_join import ModelJoin
 from monitor.count.totals import Totals
 from monitor.decode.columns import Outcomes
 from monitor.events import ModelKey, Partition
+from monitor.kafka.allocator import FreeMemory, tune_allocator
 from monitor.pipeline import Pipeline
 from monitor.settings.tree import Settings
 from monitor.state.directory import StateDirectory
@@ -108,6 +109,7 @@ def _in_own_process(waiting: int, outcomes: int) -> list[list[object]]:
 
 def _waiting(waiting: int, outcomes: int) -> list[list[object]]:
     """Rows of the table: what waits and costs with so many named outcomes."""
+    tune_allocator()
     settings = Settings.model_validate(perf_tree(1))
     admission = perf_admission(settings, GAP_MS)
     joins = Joins(settings, admission, LabelAggregators(), Totals())
@@ -191,5 +193,7 @@ def _checkpoints(
 
 
 def _rss_mb() -> float:
+    """As the daemon has it after a checkpoint, when free memory goes back to the kernel."""
+    FreeMemory(ManualClock(START_MS * 1000)).after_turn(0.0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096 / 1e6

@@ -141,7 +141,7 @@ class ModelJoin:
             value = self.answers.bits(own)
             at = np.flatnonzero(value != NULL)
             columns: Columns = [positions[at], NO_LABEL, times_us[at], value[at], code]
-            self.tables.set_newest(0, positions[at], self.tables.add_meetings(columns))
+            self.tables.set_newest(positions[at], self.tables.add_meetings(columns))
         if len(self.tables.predictions) > self._limit * (1 + SPARE):
             self._make_room()
 
