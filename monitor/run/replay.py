@@ -26,6 +26,7 @@ from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.column import FEATURE
 from monitor.reference.notes.estimate import ESTIMATED
+from monitor.reference.notes.performance import why_not_judged
 from monitor.run.decoders import decoder_of
 from monitor.run.loss_lines import loss_lines
 from monitor.run.outcome_lines import outcome_lines, outcome_windows, outcomes_json, value_json
@@ -221,7 +222,8 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "excluded": judge.excluded,
         "outcomes": outcomes_json(labels.outcomes, judge.policy.category),
         "performance": _performance(labels, judge, estimated) | value_json(labels.outcomes),
-        "performance_judged": judge.judge.performance.is_judged,
+        "performance_judged": (judged := judge.judge.performance.is_judged),
+        **({} if judged else {"performance_not_judged": why_not_judged(judge.monitored.reference)}),
         **({"estimate_contradicted": True} if _is_contradicted(estimated, labels) else {}),
     }
 
@@ -358,7 +360,7 @@ def _performance_lines(model: dict[str, Any]) -> Iterator[str]:
     estimated = {name: of["estimated"] for name, of in model["performance"].items() if "estimated" in of}
     if realised:
         named = ", ".join(f"{name} {number(value)}" for name, value in realised.items())
-        judged = "" if model["performance_judged"] else "; not judged: the reference has too few labels"
+        judged = "" if model["performance_judged"] else f"; not judged: {model['performance_not_judged']}"
         yield f"  by {many(model['labels'], 'label')}: {named}{judged}"
     for name, value in list(estimated.items())[:1]:
         assumed = ESTIMATED["regression" if name == "mae" else "binary"]

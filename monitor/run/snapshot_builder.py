@@ -27,6 +27,7 @@ from monitor.pipeline import Pipeline
 from monitor.publish.snapshot import ColumnView, EndedView, FindingView, IncidentView, ModelView, NoticeView, Snapshot
 from monitor.publish.status.incident_cards import ENDED
 from monitor.reference.blank import WARMUP
+from monitor.reference.notes.performance import why_not_judged
 from monitor.run.column_views import column_views, other_figures, with_totals
 from monitor.run.lost_events import LostEvents
 from monitor.run.outcome_lines import outcome_views
@@ -312,7 +313,7 @@ class _Performance(TypedDict, total=False):
     performance: tuple[tuple[str, float], ...]
     performance_labels: int
     performance_until_us: int
-    performance_judged: bool
+    performance_not_judged: str
     labels_came: tuple[tuple[int, float], ...]
 
 
@@ -321,13 +322,13 @@ def _performance(judge: ModelJudge) -> _Performance:
     cause, known = judge.judge.performance, judge.monitored.reference.performance
     latest, came = cause.latest(judge.at_us), () if known is None else known.came
     if latest is None:
-        return {"performance_judged": cause.is_judged, "labels_came": came}
+        return {"labels_came": came}
     return {
         "labels_came": came,
         "performance": tuple(figures(latest.tally, judge.meaning).items()),
         "performance_labels": latest.span.events,
         "performance_until_us": latest.span.end_us,
-        "performance_judged": cause.is_judged,
+        "performance_not_judged": "" if cause.is_judged else why_not_judged(judge.monitored.reference),
     }
 
 
