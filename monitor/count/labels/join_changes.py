@@ -64,6 +64,7 @@ def met(tables: JoinTables, labels: Ints, predictions: Ints, before_us: int) -> 
     last = ~stale
     last[:-1] &= (np.diff(predictions) != 0) | (np.diff(name) != 0)
     tables.set_newest(predictions[last], meetings[last])
+    tables.superseded += len(labels) - int(np.count_nonzero(last & ~current.is_there))
     was, will = (old != NULL) & ~stale, (value != NULL) & ~stale
     of_prediction = tables.predictions.at(predictions)
     code, time = of_prediction[:, P.CODE].astype(np.int64), of_prediction[:, P.TIME].view(np.int64)

@@ -115,6 +115,8 @@ class JoinTables:
         #: by number of a topic-partition: its place in their order; 0 are labels that came with their predictions
         self.rank: Ints = np.zeros(1, np.int64)
         self._newest = NewestMeetings()
+        #: about how many meetings are no longer, or never were, the newest one of their prediction and name
+        self.superseded = 0
 
     def add_predictions(self, columns: Columns) -> Positions:
         """Add predictions; returns their positions."""
@@ -160,7 +162,9 @@ class JoinTables:
         self.predictions.drop_before(self.predictions.first + _leading(~alive))
         self.labels.drop_before(self.labels.first + _leading(self.states.column(0) == DONE))
         self.states.drop_before(self.labels.first)
-        self.meetings.drop_before(self.meetings.first + _leading(~self._met_by_any()))
+        gone = _leading(~self._met_by_any())
+        self.superseded -= self.superseded * gone // max(len(self.meetings), 1)
+        self.meetings.drop_before(self.meetings.first + gone)
         self._newest.drop_before(self.predictions.first, self.meetings.first)
 
     def _met_by_any(self) -> Mask:
@@ -171,13 +175,15 @@ class JoinTables:
         return held
 
     def is_sparse(self, alive: Mask) -> bool:
-        """Whether more than half of the rows are not needed; `alive` (n,) of the predictions."""
+        """Whether more than half of the rows are not needed, or of the meetings; `alive` (n,) of the predictions."""
+        if 2 * self.superseded > len(self.meetings):
+            return True
         done = np.count_nonzero(self.states.column(0) == DONE)
         unneeded = len(alive) - np.count_nonzero(alive) + done
         return bool(2 * unneeded > len(self.predictions) + len(self.labels))
 
     def keep(self, alive: Mask) -> tuple[Positions, Positions]:
-        """Keep only the predictions that are `alive` (n,), labels that are not done, and meetings of the former.
+        """Keep only the predictions that are `alive` (n,), labels that are not done, and newest meetings of the former.
 
         All rows get new positions; returns those of the predictions (n,) and labels, -1 for rows that are gone.
         """
@@ -188,7 +194,8 @@ class JoinTables:
         self.states.keep(waiting)
         self.states.first, self.states.end = self.labels.first, self.labels.end
         rows = self.meetings.signed(J.PREDICTION) - before
-        held = rows >= 0
+        held = np.zeros(len(rows), np.bool_)
+        held[self._newest_rows(before)] = True
         held[held] = alive[rows[held]]
         self.meetings.keep(held)
         self.meetings.rows[:, J.PREDICTION] = predictions[rows[held]].view(np.uint64)
@@ -201,8 +208,15 @@ class JoinTables:
         self._newest = NewestMeetings(self.predictions.first, self.meetings.first)
         self._newest.add_predictions(len(self.predictions))
         self._newest.add_meetings(len(self.meetings))
+        newest = self._newest_rows(self.predictions.first)
+        self.superseded = len(self.meetings) - len(newest)
+        self.set_newest(self.meetings.signed(J.PREDICTION)[newest], newest + self.meetings.first)
+
+    def _newest_rows(self, first: int) -> Positions:
+        """The places among the meetings of the newest one of each prediction from `first` on and name, in their
+        order."""
         rows = self.meetings.rows
-        held = np.flatnonzero(rows[:, J.PREDICTION].view(np.int64) >= self.predictions.first)
+        held = np.flatnonzero(rows[:, J.PREDICTION].view(np.int64) >= first)
         rows = rows[held]
         name, place = name_in(rows[:, J.META]), self.rank[place_in(rows[:, J.META])]
         prediction = rows[:, J.PREDICTION].view(np.int64)
@@ -210,8 +224,7 @@ class JoinTables:
         last = np.ones(len(order), np.bool_)
         name, prediction = name[order], prediction[order]
         last[:-1] = (name[1:] != name[:-1]) | (prediction[1:] != prediction[:-1])
-        meetings = held[order] + self.meetings.first
-        self.set_newest(prediction[last], meetings[last])
+        return held[order[last]]
 
     def find_states(self, until_us: int, pending: Positions) -> None:
         """Find the state of each label; `pending` ones were not taken though they take effect before `until_us`."""

@@ -286,7 +286,7 @@ class ModelJoin:
         self.tables.drop(self._alive())
         self._runs.drop_before(self.tables.predictions.first)
         self._waiting_runs.drop_before(self.tables.labels.first)
-        rows = len(self.tables.predictions) + len(self.tables.labels)
+        rows = len(self.tables.predictions) + len(self.tables.labels) + len(self.tables.meetings)
         if rows > LEAST_ROWS and self.tables.is_sparse(alive := self._alive()):
             self._rewrite(alive)
 
