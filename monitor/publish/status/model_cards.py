@@ -162,7 +162,7 @@ def _performance(model: ModelView) -> Iterator[tuple[str, str]]:
     if model.performance_until_us is not None:
         of += f", predictions up to {moment(model.performance_until_us)}"
     if model.performance_not_judged:
-        of += f"; not judged: {model.performance_not_judged}"
+        of += f"; not judged: {text(model.performance_not_judged)}"
     yield "Performance", f"{', '.join(values)} <small>{of}</small>"
 
 
