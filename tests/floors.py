@@ -58,7 +58,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "admission.versions admission.label_keys columns.binning columns.numeric_arrays labels.cohorts "
             "task_state clocks.event_clock clocks.ahead_events event_ids losses admission.batch pairs_waiting "
             "partition_state rejected_share totals columns.pane_rows columns.segment_codes labels.answers "
-            "labels.rows labels.outcome_counts labels.aggregator clocks.label_clock labels.id_runs "
+            "labels.rows labels.outcome_counts labels.aggregator clocks.label_clock labels.id_runs labels.newest "
             "labels.join_tables labels.join_changes labels.pending labels.predictions_by_pane labels.model_join "
             "labels.joined_model labels.joins labels.task_labels clocks.progress clocks.label_progress "
             "clocks.completeness columns.pair_counter columns.score_counter columns.segment_counter "

@@ -22,7 +22,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, Message, Producer
 
 from tests.daemons import DaemonProcess, Tree, driftd, settings_tree, state_of, write_settings
-from tests.faulty_stream import CATEGORICAL, PARTITIONS, Record, Row, predictions
+from tests.faulty_stream import CATEGORICAL, PARTITIONS, Event, Record, Row, predictions
 from tests.real_parts.kafka import KafkaBroker
 from tests.real_parts.kafka_client import ONCE, QUIET
 from tests.real_parts.waiting import wait_until
@@ -97,12 +97,17 @@ class Trial:
         self.write(idle_after="10m", every="200ms")
         events = self.folder / "reference.jsonl"
         with events.open("w", encoding="utf-8") as out:
-            for number, event in enumerate(predictions(rows, REFERENCE_EVENTS, seed=7, drift=False)):
-                if number % 100 == 0:
-                    del event["features"]  # as in the stream, where it is not part of the drift
+            for event in self.reference_events(rows):
                 out.write(json.dumps(event) + "\n")
         build = ["reference", "build", "--config", str(self.config), "--model", "credit"]
         driftd(*build, "--rows", str(REFERENCE_EVENTS), str(events), "-o", str(self.folder / "credit.json"))
+
+    def reference_events(self, rows: Sequence[Row]) -> Iterator[Event]:
+        """The events that the reference is built from."""
+        for number, event in enumerate(predictions(rows, REFERENCE_EVENTS, seed=7, drift=False)):
+            if number % 100 == 0:
+                del event["features"]  # as in the stream, where it is not part of the drift
+            yield event
 
     def write(self, *, idle_after: str, every: str) -> None:
         """Write the settings. Neither argument changes the settings hash of the state."""

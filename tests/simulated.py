@@ -19,7 +19,7 @@ from monitor.decode.columns import MISSING, Group
 from monitor.events import Partition
 from monitor.findings import PAGE, Transition
 from monitor.judge.model import ModelJudge
-from monitor.reference.column import SCORE
+from monitor.reference.column import PREDICTION, SCORE
 from monitor.reference.monitored import Monitored
 from monitor.reference.reference import Reference
 from tests.engine import CREDIT, START_US, admission_of, build, settings
@@ -166,7 +166,7 @@ class Simulation:
             numeric=np.stack(numbers) if numbers else np.zeros((0, events)),
             categorical=texts,
             score=columns[SCORE].astype(np.float64) if SCORE in columns else np.full(events, np.nan),
-            prediction=[None] * events,
+            prediction=columns[PREDICTION].tolist() if PREDICTION in columns else [None] * events,
             label=[None] * events,
         )
 

@@ -101,7 +101,8 @@ class ModelView:
     knows_gaps: bool = False
     columns: tuple[ColumnView, ...] = ()
     figures: tuple[tuple[str, Figures], ...] = ()
-    #: figures of the newest labelled predictions, how many these are, and the end of their time; whether judged
+    #: figures of the newest labelled predictions, how many these are, and the end of their time; why they are not
+    #: judged, "" where they are
     performance: tuple[tuple[str, float], ...] = ()
     performance_labels: int = 0
     performance_segments: tuple[SegmentFigures, ...] = ()
@@ -109,7 +110,7 @@ class ModelView:
     group_rates: tuple[GroupRate, ...] = ()
     fairness: tuple[Unfairness, ...] = ()
     performance_until_us: int | None = None
-    performance_judged: bool = True
+    performance_not_judged: str = ""
     #: those whose values come
     outcomes: tuple[OutcomeView, ...] = ()
     #: share of the reference's late labels that had come after rising delays, microseconds

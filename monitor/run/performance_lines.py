@@ -80,7 +80,7 @@ def performance_lines(model: dict[str, Any]) -> Iterator[str]:
     realised = {name: of["realised"] for name, of in model["performance"].items() if "realised" in of}
     estimated = {name: of["estimated"] for name, of in model["performance"].items() if "estimated" in of}
     if realised:
-        judged = "" if model["performance_judged"] else "; not judged: the reference has too few labels"
+        judged = "" if model["performance_judged"] else f"; not judged: {model['performance_not_judged']}"
         yield f"  by {many(model['labels'], 'label')}: {_named(realised)}{judged}"
     for segment, of in model.get("segments", {}).items():
         own = {name: one["realised"] for name, one in of["performance"].items()}

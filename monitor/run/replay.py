@@ -27,6 +27,7 @@ from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.column import FEATURE
+from monitor.reference.notes.performance import why_not_judged
 from monitor.run.decoders import decoder_of
 from monitor.run.loss_lines import loss_lines
 from monitor.run.outcome_lines import outcomes_json, value_json
@@ -218,7 +219,8 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "performance": performance_json(labels, judge, estimated) | value_json(labels.outcomes),
         **segments_json(labels, judge),
         **fairness_json(judge),
-        "performance_judged": judge.judge.performance.is_judged,
+        "performance_judged": (judged := judge.judge.performance.is_judged),
+        **({} if judged else {"performance_not_judged": why_not_judged(judge.monitored.reference)}),
         **({"estimate_contradicted": True} if _is_contradicted(estimated, labels) else {}),
     }
 

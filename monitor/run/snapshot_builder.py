@@ -29,6 +29,7 @@ from monitor.pipeline import Pipeline
 from monitor.publish.snapshot import ColumnView, EndedView, FindingView, IncidentView, ModelView, NoticeView, Snapshot
 from monitor.publish.status.incident_cards import ENDED
 from monitor.reference.blank import WARMUP
+from monitor.reference.notes.performance import why_not_judged
 from monitor.run.column_views import column_views, newest_figures, other_figures, with_totals
 from monitor.run.lost_events import LostEvents
 from monitor.run.outcome_lines import outcome_views
@@ -326,7 +327,7 @@ class _Performance(TypedDict, total=False):
     performance_labels: int
     performance_segments: tuple[SegmentFigures, ...]
     performance_until_us: int
-    performance_judged: bool
+    performance_not_judged: str
     labels_came: tuple[tuple[int, float], ...]
 
 
@@ -335,7 +336,7 @@ def _performance(judge: ModelJudge) -> _Performance:
     cause, known = judge.judge.performance, judge.monitored.reference.performance
     latest, came = cause.latest(judge.at_us), () if known is None else known.came
     if latest is None:
-        return {"performance_judged": cause.is_judged, "labels_came": came}
+        return {"labels_came": came}
     tally = latest.tally
     return {
         "labels_came": came,
@@ -343,7 +344,7 @@ def _performance(judge: ModelJudge) -> _Performance:
         "performance_segments": cause.segments.figures(tally, judge.meaning),
         "performance_labels": latest.span.events,
         "performance_until_us": latest.span.end_us,
-        "performance_judged": cause.is_judged,
+        "performance_not_judged": "" if cause.is_judged else why_not_judged(judge.monitored.reference),
     }
 
 

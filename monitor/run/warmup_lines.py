@@ -10,7 +10,8 @@ from urllib.parse import quote
 from monitor.clock import rfc3339
 from monitor.errors import UsageError
 from monitor.events import ModelKey
-from monitor.judge.warmup import BASE_WINDOWS, Progress, Warmup
+from monitor.judge.warmup import BASE_WINDOWS, Progress, Warmup, WarmupState
+from monitor.judge.words.setting_notes import NO_LATE_LABELS
 from monitor.log import get_log
 from monitor.loop.warming import Ended, LearningStopped, Warming
 from monitor.run.reference_file import save_reference
@@ -70,8 +71,16 @@ def _text(ended: Ended) -> str:
         if ended.limit and state.base_windows < BASE_WINDOWS
         else ""
     )
-    columns = many(len(state.reference.columns), "column")
-    return f"{name}: reference learned from {of}, {columns} ({state.reference.hash[:19]}…); judged from here on{short}"
+    columns, learned = many(len(state.reference.columns), "column"), state.reference.hash[:19]
+    return f"{name}: reference learned from {of}, {columns} ({learned}…); judged from here on{short}{_labels(state)}"
+
+
+def _labels(state: WarmupState) -> str:
+    """What is not learned of labels that came, and the remedy; "" where none came later than its prediction."""
+    late = state.labels - (0 if state.reference is None else state.reference.labels)
+    if late <= 0:
+        return ""
+    return f"; not learned from {many(late, 'label')} that came later than their predictions: {NO_LATE_LABELS}"
 
 
 def not_judged(warmup: Warmup) -> str:

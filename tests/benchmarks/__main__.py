@@ -24,6 +24,7 @@ ALL = (
     "relations-alone",
     "promise",
     "false-pages",
+    "false-label-pages",
     "false-tickets",
     "real-series",
     "ends",
@@ -39,6 +40,7 @@ ALL = (
     "cpu-vs-poll",
     "backlog-memory",
     "exactly-once",
+    "exactly-once-labels",
     "freshness",
     "process-memory",
 )

@@ -1,8 +1,8 @@
 """Late labels: CPU per event with and without them, and what a million waiting predictions cost.
 
 Throughput: predictions of 25 features, and as many labels on a second topic that come ten minutes later, through the
-whole engine in memory. Memory: a million predictions of one model wait, for half of which a label came; RSS of the
-process, the time of a lookup, and the bytes and seconds of checkpoints in a folder.
+whole engine in memory. Memory: a million predictions of one model wait, for half of which a label came, with values of
+named outcomes; RSS of the process, the time of a lookup, and the bytes and seconds of checkpoints in a folder.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,9 @@ from monitor.count.labels.join_tables import coded
 from monitor.count.labels.joins import Joins, LabelColumns
 from monitor.count.labels.model_join import ModelJoin
 from monitor.count.totals import Totals
+from monitor.decode.columns import Outcomes
 from monitor.events import ModelKey, Partition
+from monitor.kafka.allocator import FreeMemory, tune_allocator
 from monitor.pipeline import Pipeline
 from monitor.settings.tree import Settings
 from monitor.state.directory import StateDirectory
@@ -41,11 +45,16 @@ KEY = ModelKey("perf-0", "1")
 
 def run(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="join", description=__doc__)
-    parser.add_argument("--events", type=int, default=100_000)
+    parser.add_argument("--events", type=int, default=100_000, help="for the throughput; 0: leave it out")
     parser.add_argument("--waiting", type=int, default=1_000_000)
+    parser.add_argument("--outcomes", default="0,2,16", help="numbers of named outcomes, between commas")
     asked = parser.parse_args(arguments)
-    _throughput(asked.events)
-    _waiting(asked.waiting)
+    if asked.events:
+        _throughput(asked.events)
+    for outcomes in map(int, asked.outcomes.split(",")):
+        rows = _in_own_process(asked.waiting, outcomes)
+        head = f"{asked.waiting:,} predictions, labels of half with {outcomes} outcomes each"
+        table((head, "", "MB of RSS more"), [[a, b, f"{c:.0f}"] for a, b, c in rows])
 
 
 def _throughput(events: int) -> None:
@@ -93,7 +102,15 @@ def _seconds(records: dict[Partition, list[bytes]], horizon: str) -> float:
     return took
 
 
-def _waiting(waiting: int) -> None:
+def _in_own_process(waiting: int, outcomes: int) -> list[list[object]]:
+    """Memory that others needed before is in no figure."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_waiting, waiting, outcomes).result()
+
+
+def _waiting(waiting: int, outcomes: int) -> list[list[object]]:
+    """Rows of the table: what waits and costs with so many named outcomes."""
+    tune_allocator()
     settings = Settings.model_validate(perf_tree(1))
     admission = perf_admission(settings, GAP_MS)
     joins = Joins(settings, admission, LabelAggregators(), Totals())
@@ -108,19 +125,32 @@ def _waiting(waiting: int) -> None:
     joins.step(_until(int(times[-1]) + 1))
     chosen = rng.permutation(waiting)[: waiting // 2]
     effects = int(times[-1]) + GAP_MS * 1000 * np.arange(1, 1 + len(chosen))
+    joining = _join(joins, ids[chosen[:BATCH]], effects[:BATCH], outcomes)
+    rows.append([f"{BATCH} labels joined", f"{1e6 * joining / BATCH:.2f} µs each", _rss_mb() - before])
+    joining = _join(joins, ids[chosen[BATCH:]], effects[BATCH:], outcomes)
+    each = f"{1e6 * joining / (len(chosen) - BATCH):.2f} µs each"
+    rows.append([f"{len(chosen):,} labels joined", each, _rss_mb() - before])
+    assert sum(joins.fates.values()) > 0.99 * len(chosen)
+    assert sum(joins.outcome_fates.values()) >= 0.99 * len(chosen) * outcomes
+    with tempfile.TemporaryDirectory(prefix="driftd-bench-") as name:
+        rows += _checkpoints(Path(name), joins, join, ids[:BATCH], int(effects[-1]), outcomes, before)
+    return rows
+
+
+def _join(joins: Joins, ids: NDArray[np.uint64], effects: NDArray[np.int64], outcomes: int) -> float:
+    """Labels (n,) take effect, each with a value of every outcome; seconds of CPU."""
     began = time.process_time()
-    for at in range(0, len(chosen), BATCH):
-        some = chosen[at : at + BATCH]
-        effect_us = effects[at : at + BATCH]
-        columns = LabelColumns(ids[some], effect_us, [1] * len(some), np.zeros(len(some), np.int32), [KEY], [KEY])
+    names = [f"outcome_{at}" for at in range(outcomes)]
+    for at in range(0, len(ids), BATCH):
+        some, effect_us = ids[at : at + BATCH], effects[at : at + BATCH]
+        values = np.arange(len(some) * outcomes) % 100 / 4
+        label, name = np.divmod(np.arange(len(values)), max(outcomes, 1))
+        labels: list[object] = [1] * len(some)
+        of = Outcomes(label, name, names, values.tolist())
+        columns = LabelColumns(some, effect_us, labels, np.zeros(len(some), np.int32), [KEY], [KEY], of)
         joins.add_labels(LABELS, columns)
         joins.step(_until(int(effect_us[-1]) + 1))
-    joining = (time.process_time() - began) / len(chosen)
-    rows.append(["labels joined", f"{1e6 * joining:.2f} µs each", _rss_mb() - before])
-    assert joins.fates.total() > 0.99 * len(chosen)
-    with tempfile.TemporaryDirectory(prefix="driftd-bench-") as name:
-        rows += _checkpoints(Path(name), joins, join, waiting)
-    table((f"{waiting:,} predictions", "", "MB of RSS more"), [[a, b, f"{c:.0f}"] for a, b, c in rows])
+    return time.process_time() - began
 
 
 def _until(us: int) -> Callable[[str], float]:
@@ -143,18 +173,34 @@ def _add(join: ModelJoin, ids: NDArray[np.uint64], times: NDArray[np.int64]) -> 
     return time.process_time() - began
 
 
-def _checkpoints(folder: Path, joins: Joins, join: ModelJoin, waiting: int) -> list[list[object]]:
-    before, rows, store = _rss_mb(), list[list[object]](), StateDirectory(folder)
+def _checkpoints(
+    folder: Path,
+    joins: Joins,
+    join: ModelJoin,
+    ids: NDArray[np.uint64],
+    at_us: int,
+    outcomes: int,
+    before: float,
+) -> list[list[object]]:
+    rows, store, at = list[list[object]](), StateDirectory(folder), at_us + GAP_MS * 1000 * np.arange(1, 1 + len(ids))
     store.lock()
-    for number, what in enumerate(("first checkpoint", "nothing new", "500 new predictions"), 1):
-        if number == 3:
-            _add(join, np.arange(1, 501).astype(np.uint64), np.full(500, (START_MS * 1000) + waiting * 50_000))
-        began = time.perf_counter()
+    steps: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("first checkpoint", lambda: None),
+        ("nothing new", lambda: None),
+        (f"{BATCH} new predictions", lambda: _add(join, np.arange(1, BATCH + 1).astype(np.uint64), at)),
+        (f"{BATCH} new labels", lambda: _join(joins, ids, at, outcomes)),
+    )
+    for number, (what, change) in enumerate(steps, 1):
+        change()
+        began, cpu = time.perf_counter(), time.process_time()
         written = store.save(number, {}, parts_of(joins))
-        rows.append([what, f"{time.perf_counter() - began:.3f} s, {written:,} bytes", _rss_mb() - before])
+        took = f"{time.perf_counter() - began:.3f} s, {time.process_time() - cpu:.3f} s of CPU, {written:,} bytes"
+        rows.append([f"checkpoint, {what}", took, _rss_mb() - before])
     return rows
 
 
 def _rss_mb() -> float:
+    """As the daemon has it after a checkpoint, when free memory goes back to the kernel."""
+    FreeMemory(ManualClock(START_MS * 1000)).after_turn(0.0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096 / 1e6

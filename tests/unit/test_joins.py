@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from monitor.clock import SECOND_US, ManualClock
 from monitor.count.exchange import Pane
 from monitor.count.labels import model_join
 from monitor.count.labels.cohorts import LabelCohort
+from monitor.count.labels.join_tables import pack
 from monitor.events import ModelKey, Partition
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
@@ -207,3 +209,20 @@ def test_a_model_version_that_starts_afresh_counts_no_label_of_its_predictions_b
     assert made.tally().pairs == {("1", "1"): 1}
     assert made.tally().labels == 3
     assert made.fates() == {"matched": 3, "replaced": 1, "expired": 2}
+
+
+def test_a_label_that_is_replaced_all_the_time_takes_no_more_memory() -> None:
+    join = model_join.ModelJoin(500 * SECOND_US, 10 * SECOND_US, 1_000_000)
+    code, name, nothing = join.code(CREDIT), np.array([7], np.uint64), np.zeros(100, np.int64)
+    join.add_predictions(code, name, np.array([START_US]), np.array([0.5]), [1], [None])
+    fates, most = Counter[int](), 0
+    for at in range(300):
+        effect_us = START_US + at * SECOND_US + np.arange(100)
+        labels = join.answers.bits([*range(100)])
+        join.add_labels(np.repeat(name, 100), effect_us, labels, pack(nothing, nothing, 0, nothing.astype(np.bool_)))
+        joined = join.step(START_US + at * SECOND_US)
+        fates.update([] if joined is None else joined.met.fate.tolist())
+        most = max(most, len(join.tables.meetings))
+    assert fates == {0: 1, 1: 28_999}
+    assert most < 6_000
+    assert join.tables.current(np.array([join.tables.predictions.first]), nothing[:1]).value == join.answers.bits([99])

@@ -260,6 +260,38 @@ def test_excluded_times_count_neither_towards_the_end_nor_in_the_reference() -> 
     assert done.summary["models"][0]["predictions"] == 4_000
 
 
+def labelled(events: Iterable[Event], delay: float) -> list[Event]:
+    """The events, each with its label so many seconds later; with 0 in the same event."""
+    if not delay:
+        return [made | {"label": made["prediction"]} for made in events]
+    of = [
+        {**{name: made[name] for name in ("id", "model", "version")}, "type": "label", "label": made["prediction"]}
+        | {"ts": made["ts"] + round(delay * SECOND)}
+        for made in events
+    ]
+    return sorted([*events, *of], key=lambda one: one["ts"])
+
+
+def test_labels_that_come_later_are_not_learned_and_the_end_of_the_warm_up_says_so() -> None:
+    tree = learning(1_000)
+    lines, done = run(tree, labelled(list(Credit(3_000)), 300))
+    (ended,) = ends(lines)
+    alone, _ = run(tree, Credit(3_000))
+    assert ended["reference"] == ends(alone)[0]["reference"]
+    assert " that came later than their predictions: performance, outcomes and the times of labels" in ended["text"]
+    (model,) = done.summary["models"]
+    assert model["performance"]["accuracy"]["realised"] == 1.0
+    assert not model["performance_judged"]
+    assert model["performance_not_judged"].startswith("the reference was made without labels; build one with them")
+    assert f"not judged: {model['performance_not_judged']}" in str(human_line(done.summary))
+
+
+def test_labels_that_come_with_their_predictions_are_learned() -> None:
+    lines, done = run(learning(1_000), labelled(list(Credit(3_000)), 0))
+    assert "later than their predictions" not in ends(lines)[0]["text"]
+    assert "made without labels" not in str(done.summary)
+
+
 def test_more_rows_than_the_limit_end_it_early_and_it_says_so() -> None:
     lines, done = run(settings({"reference": {"warmup": 3_000}}, limits={"warmup_rows": 600}), Credit(2_000))
     (ended,) = ends(lines)

@@ -64,9 +64,8 @@ def met(tables: JoinTables, labels: Ints, predictions: Ints, before_us: int) -> 
     meetings = tables.add_meetings([predictions, labels, effect, value, rows[:, L.META]])
     last = ~stale
     last[:-1] &= (np.diff(predictions) != 0) | (np.diff(name) != 0)
-    for one in np.unique(name[last]).tolist():
-        of_name = last & (name == one)
-        tables.set_newest(one, predictions[of_name], meetings[of_name])
+    tables.set_newest(predictions[last], meetings[last])
+    tables.superseded += len(labels) - int(np.count_nonzero(last & ~current.is_there))
     was, will = (old != NULL) & ~stale, (value != NULL) & ~stale
     of_prediction = tables.predictions.at(predictions)
     code, time = code_in(of_prediction[:, P.CODE]), of_prediction[:, P.TIME].view(np.int64)

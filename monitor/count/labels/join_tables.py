@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.count.labels.answers import NULL
+from monitor.count.labels.newest import NewestMeetings
 from monitor.stats.tallies.number_table import NumberTable, Positions
 
 Ids = NDArray[np.uint64]
@@ -122,14 +123,14 @@ class JoinTables:
         self.states = NumberTable(1)
         #: by number of a topic-partition: its place in their order; 0 are labels that came with their predictions
         self.rank: Ints = np.zeros(1, np.int64)
-        #: by code of the name: for each prediction, the position of its newest meeting and one more, or 0
-        self._newest: dict[int, NumberTable] = {}
+        self._newest = NewestMeetings()
+        #: about how many meetings are no longer, or never were, the newest one of their prediction and name
+        self.superseded = 0
 
     def add_predictions(self, columns: Columns) -> Positions:
         """Add predictions; returns their positions."""
         positions = self.predictions.add(columns)
-        for newest in self._newest.values():
-            newest.add([np.zeros(len(positions), np.uint64)])
+        self._newest.add_predictions(len(positions))
         return positions
 
     def add_labels(self, columns: Columns) -> Positions:
@@ -143,26 +144,20 @@ class JoinTables:
 
     def add_meetings(self, columns: Columns) -> Positions:
         """Add meetings of labels that are done with it."""
-        return self.meetings.add(columns)
+        positions = self.meetings.add(columns)
+        self._newest.add_meetings(len(positions))
+        return positions
 
-    def newest(self, name: int) -> NumberTable:
-        known = self._newest.get(name)
-        if known is None:
-            known = self._newest[name] = NumberTable(1)
-            known.first = known.end = self.predictions.first
-            known.add([np.zeros(len(self.predictions), np.uint64)])
-        return known
+    def set_newest(self, predictions: Positions, meetings: Positions) -> None:
+        """These meetings (n,) are the newest ones: see `NewestMeetings.set`."""
+        self._newest.set(predictions, meetings)
 
-    def set_newest(self, name: int, predictions: Positions, meetings: Positions) -> None:
-        table = self.newest(name)
-        table.column(0)[predictions - table.first] = meetings + 1
+    def _names(self, meetings: Positions) -> Ints:
+        return name_in(self.meetings.column(J.META)[meetings - self.meetings.first])
 
     def current(self, predictions: Positions, name: Ints) -> Current:
         """The newest label of each prediction under the name with each code."""
-        meeting = np.empty(len(predictions), np.int64)
-        for one in np.unique(name).tolist():
-            of_name = name == one
-            meeting[of_name] = self.newest(one).at(predictions[of_name])[:, 0].view(np.int64) - 1
+        meeting = self._newest.find(predictions, name, self._names)
         there = meeting >= 0
         rows = self.meetings.at(meeting[there])
         value, effect = np.full(len(meeting), NULL, np.uint64), np.zeros(len(meeting), np.int64)
@@ -176,9 +171,10 @@ class JoinTables:
         self.predictions.drop_before(self.predictions.first + _leading(~alive))
         self.labels.drop_before(self.labels.first + _leading(self.states.column(0) == DONE))
         self.states.drop_before(self.labels.first)
-        for newest in self._newest.values():
-            newest.drop_before(self.predictions.first)
-        self.meetings.drop_before(self.meetings.first + _leading(~self._met_by_any()))
+        gone = _leading(~self._met_by_any())
+        self.superseded -= self.superseded * gone // max(len(self.meetings), 1)
+        self.meetings.drop_before(self.meetings.first + gone)
+        self._newest.drop_before(self.predictions.first, self.meetings.first)
 
     def _met_by_any(self) -> Mask:
         """Meetings whose prediction is held, or whose label is: that one is done."""
@@ -188,13 +184,15 @@ class JoinTables:
         return held
 
     def is_sparse(self, alive: Mask) -> bool:
-        """Whether more than half of the rows are not needed; `alive` (n,) of the predictions."""
+        """Whether more than half of the rows are not needed, or of the meetings; `alive` (n,) of the predictions."""
+        if 2 * self.superseded > len(self.meetings):
+            return True
         done = np.count_nonzero(self.states.column(0) == DONE)
         unneeded = len(alive) - np.count_nonzero(alive) + done
         return bool(2 * unneeded > len(self.predictions) + len(self.labels))
 
     def keep(self, alive: Mask) -> tuple[Positions, Positions]:
-        """Keep only the predictions that are `alive` (n,), labels that are not done, and meetings of the former.
+        """Keep only the predictions that are `alive` (n,), labels that are not done, and newest meetings of the former.
 
         All rows get new positions; returns those of the predictions (n,) and labels, -1 for rows that are gone.
         """
@@ -205,7 +203,8 @@ class JoinTables:
         self.states.keep(waiting)
         self.states.first, self.states.end = self.labels.first, self.labels.end
         rows = self.meetings.signed(J.PREDICTION) - before
-        held = rows >= 0
+        held = np.zeros(len(rows), np.bool_)
+        held[self._newest_rows(before)] = True
         held[held] = alive[rows[held]]
         self.meetings.keep(held)
         self.meetings.rows[:, J.PREDICTION] = predictions[rows[held]].view(np.uint64)
@@ -215,9 +214,18 @@ class JoinTables:
 
     def find_newest(self) -> None:
         """Find the newest meeting of each prediction and name, from the meetings alone."""
-        self._newest = {}
+        self._newest = NewestMeetings(self.predictions.first, self.meetings.first)
+        self._newest.add_predictions(len(self.predictions))
+        self._newest.add_meetings(len(self.meetings))
+        newest = self._newest_rows(self.predictions.first)
+        self.superseded = len(self.meetings) - len(newest)
+        self.set_newest(self.meetings.signed(J.PREDICTION)[newest], newest + self.meetings.first)
+
+    def _newest_rows(self, first: int) -> Positions:
+        """The places among the meetings of the newest one of each prediction from `first` on and name, in their
+        order."""
         rows = self.meetings.rows
-        held = np.flatnonzero(rows[:, J.PREDICTION].view(np.int64) >= self.predictions.first)
+        held = np.flatnonzero(rows[:, J.PREDICTION].view(np.int64) >= first)
         rows = rows[held]
         name, place = name_in(rows[:, J.META]), self.rank[place_in(rows[:, J.META])]
         prediction = rows[:, J.PREDICTION].view(np.int64)
@@ -225,10 +233,7 @@ class JoinTables:
         last = np.ones(len(order), np.bool_)
         name, prediction = name[order], prediction[order]
         last[:-1] = (name[1:] != name[:-1]) | (prediction[1:] != prediction[:-1])
-        meetings = held[order] + self.meetings.first
-        for one in np.unique(name).tolist():
-            of_name = last & (name == one)
-            self.set_newest(one, prediction[of_name], meetings[of_name])
+        return held[order[last]]
 
     def find_states(self, until_us: int, pending: Positions) -> None:
         """Find the state of each label; `pending` ones were not taken though they take effect before `until_us`."""

@@ -140,7 +140,7 @@ class ModelJoin:
             value = self.answers.bits(own)
             at = np.flatnonzero(value != NULL)
             columns: Columns = [positions[at], NO_LABEL, times_us[at], value[at], code_in(codes[at])]
-            self.tables.set_newest(0, positions[at], self.tables.add_meetings(columns))
+            self.tables.set_newest(positions[at], self.tables.add_meetings(columns))
         if len(self.tables.predictions) > self._limit * (1 + SPARE):
             self._make_room()
 
@@ -286,7 +286,7 @@ class ModelJoin:
         self.tables.drop(self._alive())
         self._runs.drop_before(self.tables.predictions.first)
         self._waiting_runs.drop_before(self.tables.labels.first)
-        rows = len(self.tables.predictions) + len(self.tables.labels)
+        rows = len(self.tables.predictions) + len(self.tables.labels) + len(self.tables.meetings)
         if rows > LEAST_ROWS and self.tables.is_sparse(alive := self._alive()):
             self._rewrite(alive)
 

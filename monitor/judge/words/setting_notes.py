@@ -14,6 +14,15 @@ from monitor.settings.model import LEAST_WARMUP, Model, WarmUp
 OUTSIDE_THE_BUDGET: Final = ("traffic", "duplicates", "clock", "schema", "label_delay", "label_coverage")
 
 
+#: settings of whoever has labels
+OF_LABELS: Final = {"labels", "outcomes", "costs"}
+#: what a warm-up does not learn, and the remedy
+NO_LATE_LABELS: Final = (
+    "performance, outcomes and the times of labels are not judged by it; build a reference with label events (driftd "
+    "reference build) for that"
+)
+
+
 def pages_besides(model: Model) -> list[str]:
     """The causes that the settings let page outside the page budget."""
     if model.max_severity != PAGE:
@@ -27,6 +36,8 @@ def setting_notes(model: Model) -> Iterator[tuple[str, str]]:
         days = TICKETS_PER_US // DAY_US
         often = "it has no known rate" if cause == "schema" else f"by chance at most one in {days} days"
         yield f"severity.{cause}", f"pages outside the page budget: {often}, beside those of the budget"
+    if isinstance(model.reference, WarmUp) and model.model_fields_set & OF_LABELS:
+        yield "reference.warmup", f"a warm-up learns no labels that come later than their predictions: {NO_LATE_LABELS}"
     if isinstance(model.reference, WarmUp) and model.reference.warmup < LEAST_WARMUP:
         yield (
             "reference.warmup",

@@ -165,8 +165,8 @@ def _performance(model: ModelView) -> Iterator[tuple[str, str]]:
     of = f"of the newest {many(model.performance_labels, 'label')}"
     if model.performance_until_us is not None:
         of += f", predictions up to {moment(model.performance_until_us)}"
-    if not model.performance_judged:
-        of += "; not judged: the reference has too few labels"
+    if model.performance_not_judged:
+        of += f"; not judged: {text(model.performance_not_judged)}"
     yield "Performance", f"{', '.join(values)} <small>{of}</small>"
     yield from _by_segment(model)
 

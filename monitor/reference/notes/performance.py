@@ -38,6 +38,13 @@ def performance_lines(reference: Reference) -> Iterator[str]:
         yield f"labels that came later than their predictions: {came_in_words(known.came)}"
 
 
+def why_not_judged(reference: Reference) -> str:
+    """Why errors are not compared with the reference's, and what helps."""
+    if not reference.labels:
+        return "the reference was made without labels; build one with them (driftd reference build)"
+    return "the reference has too few labels"
+
+
 def came_in_words(came: Sequence[tuple[int, float]]) -> str:
     """`50 % after 8 min, 95 % after 16 min, all after 25 min`: the delays behind the end of a cohort of predictions."""
     return ", ".join(f"{percent(share) if share < 1 else 'all'} after {about(delay)}" for delay, share in came)

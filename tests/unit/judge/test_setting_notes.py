@@ -49,6 +49,18 @@ def test_a_warm_up_that_cannot_end_so_soon_is_said() -> None:
     assert note.endswith("write warmup: 10000")
 
 
+@pytest.mark.parametrize(
+    "of_labels",
+    [{"outcomes": {"judge": {}}}, {"labels": {"horizon": "2h"}}, {"costs": {"false_positive": 1, "false_negative": 5}}],
+)
+def test_a_warm_up_of_a_model_with_labels_is_told_what_it_does_not_learn(of_labels: dict[str, object]) -> None:
+    ((place, note),) = setting_notes(model(reference={"warmup": 10_000}, **of_labels))
+    assert place == "reference.warmup"
+    assert "no labels that come later than their predictions" in note
+    assert "driftd reference build" in note
+    assert not list(setting_notes(model(**of_labels)))
+
+
 def test_the_promise_says_what_pages_besides() -> None:
     tree = settings({"severity": {"traffic": "page", "schema": "page"}})
     said = statement(promise_by_settings(tree, CREDIT, credit_reference()))

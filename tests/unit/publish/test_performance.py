@@ -97,6 +97,15 @@ def test_fairness_is_series_and_a_row_with_its_interval() -> None:
     assert "disparate impact 0.50 95 % interval 0.41 to 0.61, permitted 0.80; SEX=2 beside SEX=1" in words
 
 
+def test_the_page_says_why_performance_is_not_judged_and_nothing_where_it_is() -> None:
+    watched = ModelView(CREDIT, performance=(("accuracy", 0.9),), performance_labels=1_000)
+    assert "not judged: " not in read(Snapshot(restored=True, models=(watched,))).words
+    alone = replace(watched, performance_not_judged="the reference was made <without> labels")
+    assert (
+        "; not judged: the reference was made <without> labels" in read(Snapshot(restored=True, models=(alone,))).words
+    )
+
+
 def test_without_an_estimate_no_series_of_it_is_there() -> None:
     watched = ModelView(CREDIT, performance=(("accuracy", 0.9),))
     assert not [line for line in lines_of(Snapshot(restored=True, models=(watched,))) if "estimated" in line]
