@@ -79,8 +79,9 @@ class Shape:
     `key_features` are (name, kind) of the wanted features in the order of the columns, without ignored ones.
     `positive` is the canonical text of the positive class, whose entry in `scores` is the score. With `raw` all fields
     of its events are wanted as they came. `derived` are what the features of kind `vector` and `text` become, in their
-    order. With `confidence` the entry of `scores` for the predicted class is wanted. `names` are the features of a row
-    without names, in the order of its values, empty if that is not known; None where nothing is known of the version.
+    order. With `confidence` the entry of `scores` for the predicted class is wanted, with `classes` those of all these.
+    `names` are the features of a row without names, in the order of its values, empty if that is not known; None where
+    nothing is known of the version.
     """
 
     key_features: tuple[tuple[str, str], ...]
@@ -88,6 +89,7 @@ class Shape:
     raw: bool = False
     derived: tuple[Derived, ...] = ()
     confidence: bool = False
+    classes: tuple[str, ...] = ()
     names: tuple[str, ...] | None = None
 
 
@@ -102,6 +104,7 @@ class Group:
     `has_features` is False and every feature is absent. `score` is MISSING if there is none. `prediction` and `label`
     (the inline one) are str, int, float, bool, or None if there is none. `raw` are all fields as they came, and
     `confidence` is the probability of the predicted class (NaN if there is none), each where the shape asks for it.
+    `probabilities` (n, K) are those of all classes of the shape, NaN where they are not known; None without classes.
     """
 
     key: ModelKey
@@ -114,6 +117,7 @@ class Group:
     label: list[object]
     raw: RawFields | None = None
     confidence: NDArray[np.float64] | None = None
+    probabilities: NDArray[np.float32] | None = None
 
     def first(self, count: int) -> Group:
         """The first `count` rows, without raw fields."""
@@ -128,6 +132,7 @@ class Group:
             label=self.label[:count],
             raw=None,
             confidence=None if self.confidence is None else self.confidence[:count],
+            probabilities=None if self.probabilities is None else self.probabilities[:count],
         )
 
 

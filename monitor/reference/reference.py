@@ -24,7 +24,8 @@ from monitor.reference.segments import Segments
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins.reference_bins import NUMERIC, outside_bins, width_of
 from monitor.stats.derived.columns import Derived
-from monitor.stats.performance.figures import Meaning
+from monitor.stats.performance.class_scores import MOST_CLASSES
+from monitor.stats.performance.figures import MULTICLASS, Meaning
 from monitor.stats.testing.fact_share import FactShare
 from monitor.stats.traffic import Traffic
 from monitor.text import percent
@@ -88,6 +89,12 @@ class Reference:
         numbers = [c for c in self.columns if c.role == PREDICTION and c.bins.kind == NUMERIC]
         center, scale = (numbers[0].center, numbers[0].scale) if numbers else (0.0, 1.0)
         return Meaning(self.task, self.positive, center, scale)
+
+    @property
+    def probability_classes(self) -> tuple[str, ...]:
+        """The classes whose probabilities are all kept for the label; none where they are too many, or not known."""
+        is_known = self.task == MULTICLASS and 1 < len(self.score_classes) <= MOST_CLASSES
+        return self.score_classes if is_known else ()
 
     def parents(self) -> dict[str, str]:
         """{derived column: its feature}."""

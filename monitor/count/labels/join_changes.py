@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.count.labels.answers import NULL
-from monitor.count.labels.join_tables import Ids, Ints, JoinTables, L, P, code_in, name_in, place_in
+from monitor.count.labels.join_tables import Ids, Ints, JoinTables, L, P, Probabilities, code_in, name_in, place_in
 
 MATCHED, REPLACED, RETRACTED, EXPIRED = FATES = ("matched", "replaced", "retracted", "expired")
 
@@ -15,8 +15,8 @@ MATCHED, REPLACED, RETRACTED, EXPIRED = FATES = ("matched", "replaced", "retract
 class Changes(NamedTuple):
     """Labels (n,) that begin (`sign` 1) or cease (-1) to be the label of a prediction.
 
-    `code` and `time_us` are of the prediction, as are the bits of its `score` and `answer`; `name` is the code of what
-    the label is called.
+    `code` and `time_us` are of the prediction, as are the bits of its `score` and `answer`, and its `probabilities`
+    (n, W) if any are kept; `name` is the code of what the label is called.
     """
 
     code: Ints
@@ -27,6 +27,7 @@ class Changes(NamedTuple):
     value: Ids
     name: Ints
     sign: Ints
+    probabilities: Probabilities | None
 
 
 class Met(NamedTuple):
@@ -85,5 +86,6 @@ def met(tables: JoinTables, labels: Ints, predictions: Ints, before_us: int) -> 
         np.concatenate((old[gone], value[come])),
         name[both],
         np.concatenate((np.full(len(gone), -1), np.ones(len(come), np.int64))),
+        tables.probabilities_of(predictions[both]),
     )
     return changes, fates

@@ -16,11 +16,12 @@ from monitor.count.columns.pane_rows import Rows
 from monitor.count.labels.aggregator import LabelAggregators
 from monitor.count.labels.cohorts import LabelCohort
 from monitor.count.labels.join_changes import EXPIRED, FATES, Changes, Met
+from monitor.count.labels.join_state import JoinState
 from monitor.count.labels.join_tables import Ids, Ints, named, pack
 from monitor.count.labels.joined_model import JoinedModel
-from monitor.count.labels.model_join import JoinState, ModelJoin
+from monitor.count.labels.model_join import ModelJoin
 from monitor.count.labels.outcome_counts import OutcomeRows, count_outcomes
-from monitor.count.labels.rows import LabelRows
+from monitor.count.labels.rows import LabelRows, probabilities_of
 from monitor.count.totals import Totals
 from monitor.decode.columns import ABSENT_VALUE, Events, Group, Outcomes
 from monitor.events import ModelKey, Partition
@@ -121,10 +122,10 @@ class Joins:
             at = np.flatnonzero(wanted).tolist()
             answers, own = [answers[i] for i in at], [own[i] for i in at]
         if answers:
+            picked, probabilities = rows.picked[wanted], probabilities_of(group)
+            beside = None if probabilities is None else probabilities[picked]
             code = known.join.code(group.key)
-            known.join.add_predictions(
-                code, ids[wanted], rows.ts[wanted], group.score[rows.picked[wanted]], answers, own
-            )
+            known.join.add_predictions(code, ids[wanted], rows.ts[wanted], group.score[picked], answers, own, beside)
 
     def add_labels(self, partition: Partition, labels: LabelColumns) -> None:
         """Add labels, in the order of their partition, and the outcomes that came with them."""
@@ -272,7 +273,8 @@ class Joins:
         if len(of):
             answers = known.join.answers
             label, answer = answers.values(changes.value[of]), answers.values(changes.answer[of])
-            rows = LabelRows(to, label, answer, changes.score[of].view(np.float64), changes.sign[of])
+            beside = None if changes.probabilities is None else changes.probabilities[of]
+            rows = LabelRows(to, label, answer, changes.score[of].view(np.float64), changes.sign[of], beside)
             tallies = self._aggregators.of(monitored).count(rows)
         of, to = at[~is_label], slots[~is_label]
         if len(of):

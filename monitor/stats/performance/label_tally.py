@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from monitor.stats.performance.class_scores import ClassScores
 from monitor.stats.performance.outcome_tally import OutcomeTally, add_outcomes
 
 #: a label, and the class that was predicted
@@ -24,8 +25,9 @@ class LabelTally:
     `labels` are counted and nothing else: labels that are not joined to a prediction, those of a prediction that named
     no class, and those of a task without classes. `pairs` counts (label, predicted class), where both are known.
     Beside both, `scores` counts the scores of labelled predictions by `stats.score_grid.place_of`, and `sums` are
-    fixed-point sums over labelled predictions by the names of `stats.label_sums`. `outcomes` are further results of
-    predictions by name, with or without a label; none of them holds nothing.
+    fixed-point sums over labelled predictions by the names of `stats.label_sums`. Of more than two classes `scores` are
+    of the predicted class, positive where that is the label, and `class_scores` of every class. `outcomes` are further
+    results of predictions by name, with or without a label; none of them holds nothing.
     """
 
     labels: int = 0
@@ -33,6 +35,7 @@ class LabelTally:
     scores: dict[int, int] = field(default_factory=dict)
     sums: dict[str, int] = field(default_factory=dict)
     outcomes: dict[str, OutcomeTally] = field(default_factory=dict)
+    class_scores: ClassScores = field(default_factory=ClassScores)
 
     @property
     def total(self) -> int:
@@ -62,6 +65,7 @@ class LabelTally:
         _add(self.scores, other.scores)
         _add(self.sums, other.sums)
         add_outcomes(self.outcomes, other.outcomes)
+        self.class_scores = self.class_scores + other.class_scores
 
     def add_pair(self, pair: Pair, count: int) -> None:
         """Add this many of one pair; a negative number takes some out again."""
@@ -69,14 +73,15 @@ class LabelTally:
 
     def copy(self) -> LabelTally:
         outcomes = {name: of.copy() for name, of in self.outcomes.items()}
-        return LabelTally(self.labels, self.pairs.copy(), self.scores.copy(), self.sums.copy(), outcomes)
+        counts = self.pairs.copy(), self.scores.copy(), self.sums.copy()
+        return LabelTally(self.labels, *counts, outcomes, self.class_scores)
 
     def of_labels(self) -> LabelTally | None:
         """The same without outcomes; None where nothing is left."""
         if not self.outcomes:
             return self
-        left = LabelTally(self.labels, self.pairs, self.scores, self.sums)
-        return left if self.labels or self.pairs or self.scores or self.sums else None
+        left = LabelTally(self.labels, self.pairs, self.scores, self.sums, class_scores=self.class_scores)
+        return left if self.labels or self.pairs or self.scores or self.sums or self.class_scores else None
 
     def to_state(self) -> dict[str, Any]:
         """A tree of plain values for a checkpoint; does not depend on the order in which it was counted."""
@@ -87,6 +92,7 @@ class LabelTally:
             **({"score_counts": [[at, count] for at, count in sorted(self.scores.items())]} if self.scores else {}),
             **({"label_sums": dict(sorted(self.sums.items()))} if self.sums else {}),
             **({"outcomes": outcomes} if outcomes else {}),
+            **({"class_scores": self.class_scores.to_state()} if self.class_scores else {}),
         }
 
     @classmethod
@@ -97,6 +103,7 @@ class LabelTally:
             dict(state.get("score_counts", ())),
             dict(state.get("label_sums", {})),
             {name: OutcomeTally.from_state(of) for name, of in state.get("outcomes", {}).items()},
+            ClassScores.from_state(state["class_scores"]) if "class_scores" in state else ClassScores(),
         )
 
 
