@@ -39,7 +39,7 @@ class LabelAggregator:
         self._numbers: tuple[float, float] | None = None
         for column in reference.columns:
             if column.role == PREDICTION:
-                self._classes |= set(column.bins.categories)
+                self._classes |= {*column.bins.categories, *self._probable}
                 if column.bins.kind == NUMERIC and not self._classifies:
                     self._numbers = column.center, column.scale
         self._other, self._another = _unlike(OTHER_CLASS, self._classes), _unlike(ANOTHER_CLASS, self._classes)
@@ -88,10 +88,8 @@ class LabelAggregator:
             _add_scores(tallies, slots, probabilities[:, 0].astype(np.float64), right, rows.sign)
             return
         of_class = probabilities[:, : len(self._probable)].astype(np.float64)
-        places = {name: at for at, name in enumerate(self._probable)}
-        true, said = (
-            np.array([-1 if one is None else places.get(one, -1) for one in of], np.int64) for of in (label, predicted)
-        )
+        places = dict[str | None, int](zip(self._probable, range(len(self._probable)), strict=True))
+        true, said = (np.array([places.get(one, -1) for one in of], np.int64) for of in (label, predicted))
         confidence = np.where(said >= 0, of_class[np.arange(len(said)), said], np.nan)
         _add_scores(tallies, slots, confidence, right, rows.sign)
         at = np.flatnonzero((true >= 0) & ~np.isnan(of_class).any(axis=1))
