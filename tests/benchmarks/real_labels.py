@@ -55,6 +55,8 @@ class Labelled:
     delay_us: NDArray[np.int64]
     #: (n, K) of more than two classes, which are the numbers from 0 on
     probabilities: Floats | None = None
+    #: panes in which it is replayed, and longer ones
+    panes: tuple[str, str] = ("10s", "1m")
 
     def predictions(self) -> list[Event]:
         columns = zip(self.features.tolist(), self.prediction.tolist(), self.ts_us.tolist(), strict=True)
@@ -131,19 +133,19 @@ Way = Callable[[Labelled], tuple[dict[Partition, list[Event]], int, str]]
 
 
 def as_it_came(of: Labelled) -> tuple[dict[Partition, list[Event]], int, str]:
-    """One partition of both, panes of 10 s."""
+    """One partition of both."""
     both = sorted([*of.predictions(), *of.labels(of.delay_us)], key=lambda one: one["ts"])
-    return {EVENTS: both}, 500, "10s"
+    return {EVENTS: both}, 500, of.panes[0]
 
 
 def over_partitions(of: Labelled) -> tuple[dict[Partition, list[Event]], int, str]:
-    """Three partitions of predictions and two of labels, these shuffled within minutes; panes of a minute."""
+    """Three partitions of predictions and two of labels, these shuffled within minutes; longer panes."""
     rng = np.random.default_rng(1)
     predictions, labels = of.predictions(), of.labels(of.delay_us)
     order = np.argsort([one["ts"] + rng.integers(0, 120 * SECOND) for one in labels], kind="stable")
     labels = [labels[at] for at in order.tolist()]
     parts = {Partition("events", part): predictions[part::3] for part in range(3)}
-    return parts | {Partition("labels", part): labels[part::2] for part in range(2)}, 5_000, "1m"
+    return parts | {Partition("labels", part): labels[part::2] for part in range(2)}, 5_000, of.panes[1]
 
 
 def labels_first(of: Labelled) -> tuple[dict[Partition, list[Event]], int, str]:
@@ -151,7 +153,7 @@ def labels_first(of: Labelled) -> tuple[dict[Partition, list[Event]], int, str]:
     return (
         {EVENTS: of.predictions(), Partition("labels", 0): of.labels(np.full(len(of.label), -60 * SECOND))},
         97,
-        "10s",
+        of.panes[0],
     )
 
 
@@ -237,6 +239,7 @@ def flights(rows: int | None, folder: Path) -> Labelled:
         prediction=made.prediction[order],
         score=made.score[order],
         label=made.label[order],
+        panes=("10m", "1h"),  # an event every two minutes, for a year
         ts_us=made.ts_us[order],
         delay_us=made.delay_us[order],
     )
