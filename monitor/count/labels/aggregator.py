@@ -32,14 +32,14 @@ class LabelAggregator:
         self.reference = reference
         self._classifies = reference.task in {"binary", "multiclass"}
         self._scores = reference.task == "binary"
-        self._classes = {reference.positive, "0", "1"}
         #: classes of which all probabilities are known
         self._probable = reference.probability_classes
+        self._classes = {reference.positive, "0", "1", *self._probable}
         #: center and scale of predicted numbers
         self._numbers: tuple[float, float] | None = None
         for column in reference.columns:
             if column.role == PREDICTION:
-                self._classes |= {*column.bins.categories, *self._probable}
+                self._classes |= set(column.bins.categories)
                 if column.bins.kind == NUMERIC and not self._classifies:
                     self._numbers = column.center, column.scale
         self._other, self._another = _unlike(OTHER_CLASS, self._classes), _unlike(ANOTHER_CLASS, self._classes)

@@ -328,6 +328,24 @@ def test_the_confidence_is_the_score_of_the_predicted_class_where_it_is_wanted()
     assert decode(*values).groups[0].confidence is None
 
 
+def test_the_probabilities_of_all_wanted_classes_are_those_of_scores_or_unknown() -> None:
+    values = (
+        event(scores={"b": 0.75, "a": 0.25}),
+        event(scores={"a": 1, "new": 0}),  # b is left out, and 0
+        event(scores={"a": 0.5, "b": None}),  # b may be anything
+        event(scores={"a": 0.25, "b": 0.25}),  # others have the rest
+        event(scores={"new": 1}),
+        event(score=0.5),
+    )
+    unknown, shapes = np.nan, {KEY: replace(SHAPE, classes=("a", "b"))}
+    expected = [[0.25, 0.75], [1, 0], [0.5, unknown], [0.25, 0.25], [unknown, unknown], [unknown, unknown]]
+    (group,) = decode(*values, shapes=shapes.get).groups
+    np.testing.assert_array_equal(group.probabilities, np.array(expected, np.float32))
+    (group,) = decode(values[0], shapes=shapes.get).groups
+    np.testing.assert_array_equal(group.probabilities, np.array(expected[:1], np.float32))
+    assert decode(*values).groups[0].probabilities is None
+
+
 def test_predictions_and_inline_labels_keep_their_types() -> None:
     answers = [1, 1.0, "1", True, None, ...]
     events = decode(*(event(prediction=answer, label=answer) for answer in answers))
