@@ -255,13 +255,14 @@ class Joins:
             if not len(at):
                 continue
             panes, cohorts = changes.effect_us[at] // self._pane_us, changes.time_us[at] // cohort_us
-            places, slots = np.unique(np.stack((panes, cohorts)), axis=1, return_inverse=True)
-            tallies = self._tallies(known, monitored, changes, at, slots.reshape(-1))
+            (panes, pane), (cohorts, cohort) = (np.unique(of, return_inverse=True) for of in (panes, cohorts))
+            places, slots = np.unique(pane * len(cohorts) + cohort, return_inverse=True)
+            tallies = self._tallies(known, monitored, changes, at, slots)
             for slot, tally in sorted(tallies.items()):
-                pane, cohort = places[:, slot].tolist()
+                own_pane, own_cohort = divmod(int(places[slot]), len(cohorts))
                 self._totals.labels.add(monitored.key, tally)
-                of_cohort = LabelCohort(monitored.key, cohort * cohort_us, tally, joined=True)
-                yield Effective((pane + 1) * self._pane_us, of_cohort)
+                of_cohort = LabelCohort(monitored.key, int(cohorts[own_cohort]) * cohort_us, tally, joined=True)
+                yield Effective((int(panes[own_pane]) + 1) * self._pane_us, of_cohort)
 
     def _tallies(
         self, known: JoinedModel, monitored: Monitored, changes: Changes, at: Ints, slots: Ints

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.stats.performance.score_grid import CURVE_STEPS, curve_step_of, place_of
+from monitor.stats.performance.score_grid import CURVE_STEPS, PLACES, curve_step_of, place_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -104,9 +104,10 @@ def of_classes(slots: Ints, count: int, probabilities: Floats, label: Ints, sign
 def score_counts(slots: Ints, count: int, scores: Floats, positive: Flags, sign: Ints) -> list[dict[int, int]]:
     """The same slots' counts of scores by place of the grid."""
     out: list[dict[int, int]] = [{} for _ in range(count)]
-    at, which = np.unique(np.stack((slots, place_of(scores, positive))), axis=1, return_inverse=True)
-    totals = np.bincount(which.ravel(), sign, at.shape[1]).astype(np.int64)
-    for slot, place, total in zip(*at.tolist(), totals.tolist(), strict=True):
+    used, which = np.unique(slots * (2 * PLACES) + place_of(scores, positive), return_inverse=True)
+    totals = np.bincount(which, sign, len(used)).astype(np.int64)
+    of_each = (numbers.tolist() for numbers in (*np.divmod(used, 2 * PLACES), totals))
+    for slot, place, total in zip(*of_each, strict=True):
         if total:
             out[slot][place] = total
     return out
