@@ -315,4 +315,5 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--data", action="append", choices=sorted(STREAMS), help="only these")
     parser.add_argument("--rows", type=int, help="only the first rows")
     asked = parser.parse_args(arguments)
-    table(HEAD, [row for name in asked.data or STREAMS for row in _rows(name, asked.rows)])
+    for name in asked.data or STREAMS:
+        table(HEAD, list(_rows(name, asked.rows)))

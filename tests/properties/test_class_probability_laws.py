@@ -55,7 +55,7 @@ def _tables_are_rewritten() -> Iterator[None]:
 @st.composite
 def predictions(draw: st.DrawFn) -> list[Event]:
     """Each of an id of its own, by time; some leave classes out, some have no scores."""
-    made = []
+    made: list[Event] = []
     for at in sorted(draw(st.lists(st.integers(0, 80), max_size=20))):
         key = draw(st.sampled_from([CREDIT, CREDIT, WIDER, MANY]))
         names = [*CLASSES[key], "new"]
@@ -120,7 +120,7 @@ def counted(
             return [replace(made.totals.labels.of(key), labels=0) for key in CLASSES]
         if turn in restarts:
             state = made.to_state().state()
-            joins = tuple(decode(codec.decode(codec.encode(encode(one)))) for one in state.joins)
+            joins = [decode(codec.decode(codec.encode(encode(one)))) for one in state.joins]
             read = dict(source.next)
             made, source = pipeline(streams, chunk)
             source.next = read
@@ -158,3 +158,25 @@ def test_probabilities_are_of_whole_predictions_beside_known_labels_and_many_cla
     few, _, many = counted({EVENTS: rows})
     assert (few.sums["classed"], few.sums["scored"], few.class_scores.counts.sum()) == (2, 4, 2 * 3)
     assert (many.sums["scored"], "classed" in many.sums, bool(many.class_scores)) == (1, False, False)
+
+
+def test_predictions_that_waited_in_a_state_of_before_count_for_the_confusion_alone() -> None:
+    scores = {"a": 0.5, "b": 0.25, "c": 0.25}
+    first = [event(at, id=f"p{at}", prediction="a", scores=scores) for at in range(3)]
+    more = [event(20 + at, id=f"q{at}", prediction="a", scores=scores) for at in range(2)]
+    labels = [event(40, type="label", id=one["id"], label="a") for one in (*first, *more)]
+    stream = {EVENTS: [*first, *more, *labels]}
+    made, source = pipeline(stream, len(first))
+    made.turn()
+    state, read = made.to_state().state(), dict(source.next)
+    trees = [codec.decode(codec.encode(encode(one))) for one in state.joins]
+    for tree in trees:
+        del tree["probabilities_width"], tree["tables"]["probabilities"]
+    made, source = pipeline(stream, 500)
+    source.next = read
+    made.restore(replace(state, joins=[decode(tree) for tree in trees]))
+    while not source.ended():
+        made.turn()
+    made.turn()
+    tally = made.totals.labels.of(CREDIT)
+    assert (tally.pairs, tally.sums["classed"], tally.sums["scored"]) == ({("a", "a"): 5}, 2, 2)
