@@ -29,7 +29,8 @@ FIELDS = {
     "features": "an object {name: value} with numbers, strings, booleans, null, or a list of numbers for a vector",
     "prediction": "the model's output: number, string or boolean",
     "score": "probability of the positive class, 0 to 1",
-    "scores": "or an object {class: probability}; that of `positive` is the score",
+    "scores": "or an object {class: probability}; that of `positive` is the score. Of more than two classes give every"
+    " one: [log loss and areas](labels.md#the-figures) need them",
     "label": "the truth; also in a prediction if it is known already. Null revokes an earlier one",
     "value": "with a label: a business figure (money, minutes)",
     "tags": "an object of strings; those that `segments` of the settings names cut the events",

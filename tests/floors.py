@@ -22,10 +22,10 @@ HOUSE: tuple[dict[str, str], ...] = (
             "bins.hit_places bins.agreement bins.name_bins derived.vectors derived.scripts derived.texts "
             "derived.columns variance.quality_dispersion testing.directional testing.screening bins.numeric_bins "
             "bins.tails tallies.further tallies.tally performance.outcome_tally performance.label_tally "
-            "performance.score_grid performance.class_figures performance.label_sums performance.figures "
-            "testing.mean_difference performance.judged_errors variance.number_sums tallies.block "
-            "variance.live_watch additive variance.series_variance testing.promise traffic testing.fairness "
-            "testing.fact_share isotonic"
+            "performance.score_grid performance.class_scores performance.class_figures performance.label_sums "
+            "performance.figures testing.mean_difference performance.judged_errors variance.number_sums "
+            "tallies.block variance.live_watch additive variance.series_variance testing.promise traffic "
+            "testing.fairness testing.fact_share isotonic"
         ),
     },
     {  # decoding
@@ -59,10 +59,11 @@ HOUSE: tuple[dict[str, str], ...] = (
             "task_state clocks.event_clock clocks.ahead_events event_ids losses admission.batch pairs_waiting "
             "partition_state rejected_share totals columns.pane_rows columns.segment_codes labels.answers "
             "labels.rows labels.outcome_counts labels.aggregator clocks.label_clock labels.id_runs labels.newest "
-            "labels.join_tables labels.join_changes labels.pending labels.predictions_by_pane labels.model_join "
-            "labels.joined_model labels.joins labels.task_labels clocks.progress clocks.label_progress "
-            "clocks.completeness columns.pair_counter columns.score_counter columns.segment_counter "
-            "columns.new_slots columns.by_partition columns.aggregator warmup.lines warmup.rows task exchange"
+            "labels.join_tables labels.join_changes labels.pending labels.predictions_by_pane labels.join_state "
+            "labels.model_join labels.joined_model labels.joins labels.task_labels clocks.progress "
+            "clocks.label_progress clocks.completeness columns.pair_counter columns.score_counter "
+            "columns.segment_counter columns.new_slots columns.by_partition columns.aggregator warmup.lines "
+            "warmup.rows task exchange"
         ),
     },
     {  # judging (stage 2)

@@ -79,9 +79,9 @@ class Shape:
     `key_features` are (name, kind) of the wanted features in the order of the columns, without ignored ones.
     `positive` is the canonical text of the positive class, whose entry in `scores` is the score. With `raw` all fields
     of its events are wanted as they came. `derived` are what the features of kind `vector` and `text` become, in their
-    order. With `confidence` the entry of `scores` for the predicted class is wanted. `names` are the features of a row
-    without names, in the order of its values, empty if that is not known; None where nothing is known of the version.
-    `tags` are the names of the wanted tags.
+    order. With `confidence` the entry of `scores` for the predicted class is wanted, with `classes` those of all these.
+    `names` are the features of a row without names, in the order of its values, empty if that is not known; None where
+    nothing is known of the version. `tags` are the names of the wanted tags.
     """
 
     key_features: tuple[tuple[str, str], ...]
@@ -89,6 +89,7 @@ class Shape:
     raw: bool = False
     derived: tuple[Derived, ...] = ()
     confidence: bool = False
+    classes: tuple[str, ...] = ()
     names: tuple[str, ...] | None = None
     tags: tuple[str, ...] = ()
 
@@ -105,6 +106,7 @@ class Group:
     (the inline one) are str, int, float, bool, or None if there is none. `raw` are all fields as they came, and
     `confidence` is the probability of the predicted class (NaN if there is none), each where the shape asks for it.
     `tags` has for each wanted tag n texts, None where an event has none, in the order of `Shape.tags`.
+    `probabilities` (n, K) are those of all classes of the shape, NaN where they are not known; None without classes.
     """
 
     key: ModelKey
@@ -118,6 +120,7 @@ class Group:
     raw: RawFields | None = None
     confidence: NDArray[np.float64] | None = None
     tags: list[list[object]] = field(default_factory=list)
+    probabilities: NDArray[np.float32] | None = None
 
     def first(self, count: int) -> Group:
         """The first `count` rows, without raw fields."""
@@ -133,6 +136,7 @@ class Group:
             raw=None,
             confidence=None if self.confidence is None else self.confidence[:count],
             tags=[column[:count] for column in self.tags],
+            probabilities=None if self.probabilities is None else self.probabilities[:count],
         )
 
 

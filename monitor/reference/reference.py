@@ -24,7 +24,8 @@ from monitor.reference.segments import MOST_CELLS, Segments
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins.reference_bins import NUMERIC, outside_bins, width_of
 from monitor.stats.derived.columns import Derived
-from monitor.stats.performance.figures import Meaning
+from monitor.stats.performance.class_scores import MOST_CLASSES
+from monitor.stats.performance.figures import MULTICLASS, Meaning
 from monitor.stats.testing.fact_share import FactShare
 from monitor.stats.traffic import Traffic
 from monitor.text import percent
@@ -93,13 +94,19 @@ class Reference:
     def classes(self) -> frozenset[str]:
         """The classes that labels and predictions are counted by; no class of a task without classes."""
         predicted = [column.bins.categories for column in self.columns if column.role == PREDICTION]
-        return frozenset((self.positive, "0", "1")).union(*predicted)
+        return frozenset((self.positive, "0", "1", *self.probability_classes)).union(*predicted)
 
     @property
     def cuts_performance(self) -> bool:
         """Whether labels are counted by segment: not where the confusion matrices of all would have too many cells."""
         cells = (len(self.classes) + 2) ** 2 if self.task == "multiclass" else 1
         return self.segments is not None and len(self.segments.keys) * cells <= MOST_CELLS
+
+    @property
+    def probability_classes(self) -> tuple[str, ...]:
+        """The classes whose probabilities are all kept for the label; none where they are too many, or not known."""
+        is_known = self.task == MULTICLASS and 1 < len(self.score_classes) <= MOST_CLASSES
+        return self.score_classes if is_known else ()
 
     def parents(self) -> dict[str, str]:
         """{derived column: its feature}."""

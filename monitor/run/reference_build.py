@@ -301,7 +301,8 @@ def _count(
     segments = blank_segments(segmented, *blank.counts.shape)
     if segments is not None and segments.size_fault:
         raise UsageError(f"models[{settings.models.index(model)}].segments: {segments.size_fault}")
-    blank = replace(blank, derived=tuple(plan.counted), segments=segments)
+    classes = tuple(sorted(found.survey.score_names))
+    blank = replace(blank, derived=tuple(plan.counted), segments=segments, score_classes=classes)
     admission = Admission(settings, References({key.model: {key.version: blank}}))
     keeper = RowKeeper(settings.windows.pane)
     learner = PerformanceLearner(plan.task, positive)

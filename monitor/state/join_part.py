@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import numpy as np
 
+from monitor.count.labels.join_state import JoinState
 from monitor.count.labels.joins import Joins, ModelJoinState
-from monitor.count.labels.model_join import JoinState
 from monitor.events import ModelKey, Partition
 from monitor.state.part_files import Part
 from monitor.state.versions import Tree, require_version
@@ -17,7 +17,7 @@ from monitor.state.versions import Tree, require_version
 VERSION: Final = 1
 PREFIX: Final = "join/"
 #: the tables of a join, in the order of `JoinState.rows`
-_TABLES: Final = ("predictions", "labels", "met")
+_TABLES: Final = ("predictions", "labels", "met", "probabilities")
 
 
 class _Join(msgspec.Struct):
@@ -35,6 +35,7 @@ class _Join(msgspec.Struct):
     names: list[str] = []
     outcome_texts: list[str] = []
     outcome_fates: list[tuple[str, str, str, int]] = []
+    probabilities_width: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 def parts_of(joins: Joins) -> list[Part]:
@@ -68,7 +69,8 @@ def encode(state: ModelJoinState) -> Tree:
         "panes": [[pane, count] for pane, count in join.panes.items()],
         "kept_from": join.kept_from_us,
         "gone": join.gone,
-        "tables": dict(zip(_TABLES, join.rows, strict=True)),
+        "probabilities_width": join.width,
+        "tables": dict(zip(_TABLES, join.rows, strict=False)),  # the last one is there if it has a width
     }
 
 
@@ -80,7 +82,7 @@ def decode(tree: Tree) -> ModelJoinState:
     """
     require_version(tree, VERSION)
     read = msgspec.convert(tree, _Join)
-    tables: Sequence[Any] = [tree["tables"][name] for name in _TABLES]
+    tables: Sequence[Any] = [tree["tables"][name] for name in _TABLES[: None if read.probabilities_width else -1]]
     join = JoinState(
         [ModelKey(read.model, version) for version in read.codes],
         read.retired,
@@ -93,6 +95,7 @@ def decode(tree: Tree) -> ModelJoinState:
         read.kept_from,
         read.gone,
         tables,
+        read.probabilities_width,
     )
     fates = {(ModelKey(read.model, version), fate): count for version, fate, count in read.fates}
     places = [Partition(*place) for place in read.places]

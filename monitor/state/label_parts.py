@@ -14,6 +14,7 @@ from monitor.count.labels.cohorts import LabelCohort
 from monitor.count.task_state import OpenLabels, TaskLabelsState
 from monitor.events import ModelKey
 from monitor.state.versions import Tree, require_version
+from monitor.stats.performance.class_scores import ClassScores
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.performance.outcome_tally import OutcomeTally
 
@@ -41,6 +42,12 @@ class _Outcome(msgspec.Struct):
     total: Annotated[str, msgspec.Meta(pattern="^-?[0-9]{1,60}$")]
 
 
+class _ClassScores(msgspec.Struct):
+    classes: list[str]
+    places: list[int]
+    counts: list[int]
+
+
 class _Tally(msgspec.Struct):
     labels: int
     pairs: _Pairs
@@ -48,6 +55,7 @@ class _Tally(msgspec.Struct):
     label_sums: dict[str, int] = msgspec.field(default_factory=dict)
     outcomes: dict[str, _Outcome] = msgspec.field(default_factory=dict)
     segments: list[tuple[int, _Tally]] = msgspec.field(default_factory=list)
+    class_scores: _ClassScores | None = None
 
 
 class _OpenCohort(_Tally, kw_only=True):
@@ -128,6 +136,7 @@ def _tally(read: _Tally) -> LabelTally:
         read.label_sums,
         {name: OutcomeTally.from_state(msgspec.structs.asdict(of)) for name, of in read.outcomes.items()},
         {segment: _tally(of) for segment, of in read.segments},
+        ClassScores.from_state(msgspec.structs.asdict(read.class_scores)) if read.class_scores else ClassScores(),
     )
 
 

@@ -3,6 +3,7 @@
 Each stream is replayed in three ways: as it came; over several partitions with labels on topics of their own, shuffled
 within minutes, in long panes; and with each label before its prediction, read in small polls. All give the same.
 Flights have the times at which their labels came; other rows come 20 a second, their labels about ten minutes later.
+Handwritten digits and forest covers have more than two classes, with the probability of each.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn import metrics
+from sklearn.calibration import calibration_curve
+from sklearn.datasets import load_digits
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -50,6 +53,10 @@ class Labelled:
     label: NDArray[Any]
     ts_us: NDArray[np.int64]
     delay_us: NDArray[np.int64]
+    #: (n, K) of more than two classes, which are the numbers from 0 on
+    probabilities: Floats | None = None
+    #: panes in which it is replayed, and longer ones
+    panes: tuple[str, str] = ("10s", "1m")
 
     def predictions(self) -> list[Event]:
         columns = zip(self.features.tolist(), self.prediction.tolist(), self.ts_us.tolist(), strict=True)
@@ -59,6 +66,10 @@ class Labelled:
         ]
         if self.score is not None:
             made = [one | {"score": score} for one, score in zip(made, self.score.tolist(), strict=True)]
+        if self.probabilities is not None:
+            rows = self.probabilities.tolist()
+            named = [{str(at): probability for at, probability in enumerate(row)} for row in rows]
+            made = [one | {"scores": scores} for one, scores in zip(made, named, strict=True)]
         return made
 
     def labels(self, delay_us: NDArray[np.int64]) -> list[Event]:
@@ -81,12 +92,13 @@ def by_scikit_learn(of: Labelled) -> dict[str, float]:
             "r2": metrics.r2_score(label, predicted),
             "bias": float((predicted - label).mean()),
         }
+    average = "binary" if of.probabilities is None else "macro"
     found = {
         "accuracy": metrics.accuracy_score(label, predicted),
         "balanced_accuracy": metrics.balanced_accuracy_score(label, predicted),
-        "precision": metrics.precision_score(label, predicted),
-        "recall": metrics.recall_score(label, predicted),
-        "f1": metrics.f1_score(label, predicted),
+        "precision": metrics.precision_score(label, predicted, average=average),
+        "recall": metrics.recall_score(label, predicted, average=average),
+        "f1": metrics.f1_score(label, predicted, average=average),
         "mcc": metrics.matthews_corrcoef(label, predicted),
     }
     if of.score is not None:
@@ -96,7 +108,23 @@ def by_scikit_learn(of: Labelled) -> dict[str, float]:
             "roc_auc": metrics.roc_auc_score(label, of.score),
             "pr_auc": metrics.average_precision_score(label, of.score),
         }
+    if of.probabilities is not None:
+        rows, classes = of.probabilities, np.arange(of.probabilities.shape[1])
+        found |= {
+            "log_loss": metrics.log_loss(label, rows, labels=classes),
+            "brier": metrics.brier_score_loss(label, rows, labels=classes),
+            "roc_auc": metrics.roc_auc_score(label, rows, labels=classes, multi_class="ovr", average="macro"),
+            "pr_auc": metrics.average_precision_score(label[:, None] == classes, rows, average="macro"),
+            "calibration_error": calibration_error(label == predicted, rows.max(axis=1)),
+        }
     return {name: float(value) for name, value in found.items()}
+
+
+def calibration_error(right: NDArray[np.bool_], confidence: Floats) -> float:
+    """The mean distance of scikit-learn's calibration curve from the diagonal, by predictions."""
+    share, mean = calibration_curve(right, confidence, n_bins=10)
+    weight = np.bincount(np.searchsorted(np.linspace(0, 1, 11)[1:-1], confidence), minlength=10)
+    return float(weight[weight > 0] @ np.abs(share - mean) / len(confidence))
 
 
 # the ways
@@ -105,19 +133,19 @@ Way = Callable[[Labelled], tuple[dict[Partition, list[Event]], int, str]]
 
 
 def as_it_came(of: Labelled) -> tuple[dict[Partition, list[Event]], int, str]:
-    """One partition of both, panes of 10 s."""
+    """One partition of both."""
     both = sorted([*of.predictions(), *of.labels(of.delay_us)], key=lambda one: one["ts"])
-    return {EVENTS: both}, 500, "10s"
+    return {EVENTS: both}, 500, of.panes[0]
 
 
 def over_partitions(of: Labelled) -> tuple[dict[Partition, list[Event]], int, str]:
-    """Three partitions of predictions and two of labels, these shuffled within minutes; panes of a minute."""
+    """Three partitions of predictions and two of labels, these shuffled within minutes; longer panes."""
     rng = np.random.default_rng(1)
     predictions, labels = of.predictions(), of.labels(of.delay_us)
     order = np.argsort([one["ts"] + rng.integers(0, 120 * SECOND) for one in labels], kind="stable")
     labels = [labels[at] for at in order.tolist()]
     parts = {Partition("events", part): predictions[part::3] for part in range(3)}
-    return parts | {Partition("labels", part): labels[part::2] for part in range(2)}, 5_000, "1m"
+    return parts | {Partition("labels", part): labels[part::2] for part in range(2)}, 5_000, of.panes[1]
 
 
 def labels_first(of: Labelled) -> tuple[dict[Partition, list[Event]], int, str]:
@@ -125,7 +153,7 @@ def labels_first(of: Labelled) -> tuple[dict[Partition, list[Event]], int, str]:
     return (
         {EVENTS: of.predictions(), Partition("labels", 0): of.labels(np.full(len(of.label), -60 * SECOND))},
         97,
-        "10s",
+        of.panes[0],
     )
 
 
@@ -145,8 +173,12 @@ def figures(of: Labelled, way: Way) -> tuple[dict[str, float], dict[str, float]]
     lines, result = replayed(tree, reference, MemorySource(streams, chunk))
     [known] = lines[-1]["models"]
     found = {name: one["realised"] for name, one in known["performance"].items() if "realised" in one}
-    scores = Scores.of(result.pipeline.totals.labels.of(CREDIT).scores)
-    areas = {name: area for name, of_scores in AREAS.items() if (area := of_scores(scores)) is not None}
+    tally = result.pipeline.totals.labels.of(CREDIT)
+    made = {
+        name: tally.class_scores.mean_area(area) if tally.class_scores else area(Scores.of(tally.scores))
+        for name, area in AREAS.items()
+    }
+    areas = {name: area for name, area in made.items() if area is not None}
     return found, {name: areas[name].error + EXACT if name in areas else EXACT for name in found}
 
 
@@ -207,6 +239,7 @@ def flights(rows: int | None, folder: Path) -> Labelled:
         prediction=made.prediction[order],
         score=made.score[order],
         label=made.label[order],
+        panes=("10m", "1h"),  # an event every two minutes, for a year
         ts_us=made.ts_us[order],
         delay_us=made.delay_us[order],
     )
@@ -233,8 +266,32 @@ def bikes(rows: int | None, folder: Path) -> Labelled:
     return Labelled("bikes", "regression", two, predicted, None, label[trained:], *steady(len(predicted)))
 
 
+def of_many(name: str, features: NDArray[Any], label: NDArray[Any]) -> Labelled:
+    """Trained on the first third; `label` (n,) are numbers from 0 on."""
+    trained = len(label) // 3
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(features[:trained], label[:trained])
+    probabilities, two = model.predict_proba(features[trained:]), features[trained:, 20:22].astype(float)
+    predicted, times = probabilities.argmax(axis=1), steady(len(probabilities))
+    return Labelled(name, "multiclass", two, predicted, None, label[trained:], *times, probabilities=probabilities)
+
+
+def digits(rows: int | None, _: Path) -> Labelled:
+    features, label = load_digits(return_X_y=True)
+    return of_many("digits", features[:rows], label[:rows])
+
+
+def covers(rows: int | None, folder: Path) -> Labelled:
+    known = read("covertype_sample", rows, folder)
+    label = np.unique(known.cover, return_inverse=True)[1]
+    soil = pd.factorize(known.soil)[0]
+    others = known.drop(columns=["cover", "soil"]).select_dtypes("number").assign(soil=soil)
+    wide = np.hstack([others.to_numpy(float), soil[:, None] == np.arange(soil.max() + 1)])
+    return of_many("covers", wide, label)
+
+
 STREAMS: Final[Mapping[str, Callable[[int | None, Path], Labelled]]] = {
     "acs": acs, "flights": flights, "elec2": elec2, "bank": bank, "bikes": bikes,
+    "digits": digits, "covers": covers,
 }  # fmt: skip
 
 
@@ -258,4 +315,5 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--data", action="append", choices=sorted(STREAMS), help="only these")
     parser.add_argument("--rows", type=int, help="only the first rows")
     asked = parser.parse_args(arguments)
-    table(HEAD, [row for name in asked.data or STREAMS for row in _rows(name, asked.rows)])
+    for name in asked.data or STREAMS:
+        table(HEAD, list(_rows(name, asked.rows)))

@@ -14,6 +14,7 @@ from monitor.clock import SECOND_US
 from monitor.events import canonical
 from monitor.reference.column import PREDICTION
 from monitor.state.codec import decode, encode
+from monitor.stats.performance.class_scores import PLACES, ClassScores
 from monitor.stats.performance.label_sums import UNITS
 from monitor.stats.performance.label_tally import LabelTally
 from tests.engine import (
@@ -37,12 +38,18 @@ TREE = settings_of()
 REFERENCE = blank([numeric("x"), categorical("prediction", ("0", "1", "a"), role=PREDICTION)])
 
 classes = st.sampled_from("01a")
+class_scores = st.builds(
+    lambda counts: ClassScores.from_state({"classes": "01", "places": list(counts), "counts": list(counts.values())}),
+    st.dictionaries(st.integers(0, 4 * PLACES - 1), st.integers(1, 9), max_size=9),
+)
 tallies = st.builds(
     LabelTally,
     st.integers(0, 50),
     st.dictionaries(st.tuples(classes, classes), st.integers(1, 9)),
     st.dictionaries(st.integers(0, 40), st.integers(1, 9)),
     st.dictionaries(st.sampled_from(sorted(UNITS)), st.integers(-(1 << 70), 1 << 70).filter(bool)),
+    st.just({}),
+    class_scores,
 )
 
 

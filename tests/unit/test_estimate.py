@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from monitor.clock import ManualClock, parse_rfc3339
 from monitor.reference.estimate import ClassEstimate, ErrorEstimate
@@ -24,6 +24,7 @@ from monitor.run.first_pass import EventRange
 from monitor.run.human_lines import human_line
 from monitor.run.reference_build import build_reference
 from monitor.stats.bins.name_bins import hash_of
+from monitor.stats.performance.figures import figures
 from tests.engine import CREDIT, EVENTS, NOW_US, Event, MemorySource, build, event, replayed, settings
 
 TOLERANCE = 1e-6
@@ -136,6 +137,22 @@ def test_three_classes_are_estimated_as_row_by_row() -> None:
     expected |= {"balanced_accuracy": recall.mean()}
     found = estimated_of("multiclass", stream)
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=TOLERANCE)
+
+
+def test_three_classes_have_what_labels_say_of_all_probabilities_in_a_replay_and_in_the_reference() -> None:
+    body = json.loads(json.dumps(to_json(reference_of("multiclass"))))
+    assert fault_of(body) == ""
+    kept, stream = from_json(body), list(three_classes(3_000, seed=1))
+    realised = {name: of["realised"] for name, of in summary_of("multiclass", stream).items() if "realised" in of}
+    assert kept.performance is not None
+    learned = list(three_classes(ROWS))[: kept.performance.tally.total]
+    for found, rows in ((realised, stream), (figures(kept.performance.tally, kept.meaning), learned)):
+        known = [one for one in rows if one["label"] != "d"]  # it has no probability
+        label, scores = [one["label"] for one in known], [list(one["scores"].values()) for one in known]
+        exact = {"log_loss": log_loss(label, scores), "brier": brier_score_loss(label, scores)}
+        assert {name: found[name] for name in exact} == pytest.approx(exact, abs=TOLERANCE)
+        assert found["roc_auc"] == pytest.approx(roc_auc_score(label, scores, multi_class="ovr"), abs=1e-3)
+        assert found["accuracy"] == pytest.approx(np.mean([one["label"] == one["prediction"] for one in rows]))
 
 
 def test_a_regression_is_estimated_as_row_by_row() -> None:

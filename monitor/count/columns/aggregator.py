@@ -91,12 +91,14 @@ class Aggregator:
         wanted = [(c.name, c.bins.kind) for _, c in features if not c.parent]
         wanted += [(derived.parent, derived.kind) for derived in reference.derived]
         self._by_score = None if reference.estimate is None else score_counter(reference, self.prediction_categories)
-        confidence = reference.task == "multiclass" and (self._by_score is not None or not reference.events)
+        many = bool(reference.score_classes) and not reference.probability_classes
+        confidence = reference.task == "multiclass" and (self._by_score is not None or many or not reference.events)
         self.shape = Shape(
             tuple(wanted),
             reference.positive,
             derived=reference.derived,
             confidence=confidence,
+            classes=reference.probability_classes,
             names=reference.feature_order,
             tags=tuple(self._segments.of_text),
         )

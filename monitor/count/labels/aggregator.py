@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.count.columns.segment_codes import SegmentCodes
-from monitor.count.labels.rows import LabelRows
+from monitor.count.labels.rows import LabelRows, Probabilities
 from monitor.events import ModelKey, canonical
 from monitor.reference.column import PREDICTION
 from monitor.reference.monitored import Monitored
 from monitor.reference.reference import Reference
 from monitor.stats.bins.reference_bins import NUMERIC
-from monitor.stats.performance import label_sums
+from monitor.stats.performance import class_scores, label_sums
 from monitor.stats.performance.label_tally import LabelTally
 
 #: counts labels of unknown classes; in more brackets if a class has this name
@@ -35,6 +35,8 @@ class LabelAggregator:
         self.segments = SegmentCodes(reference, cut=cut)
         self._classifies = reference.task in {"binary", "multiclass"}
         self._scores = reference.task == "binary"
+        #: classes of which all probabilities are known
+        self._probable = reference.probability_classes
         self._classes = reference.classes
         #: center and scale of predicted numbers
         self._numbers: tuple[float, float] | None = None
@@ -62,6 +64,8 @@ class LabelAggregator:
                 tally.labels = int(total)
         if self._scores:
             self._count_scores(tallies, slots, rows)
+        elif self._classifies and rows.probabilities is not None:
+            self._count_probabilities(tallies, slots, rows, rows.probabilities)
         if self._numbers is not None:
             self._count_numbers(tallies, slots, rows)
         return dict(zip(used.tolist(), tallies, strict=True))
@@ -77,15 +81,35 @@ class LabelAggregator:
 
     def _count_scores(self, tallies: list[LabelTally], slots: Ints, rows: LabelRows) -> None:
         """Scores that are probabilities; labels that are not the positive class are the other one."""
-        at = np.flatnonzero((rows.score >= 0) & (rows.score <= 1))
-        if not len(at):
+        if not ((rows.score >= 0) & (rows.score <= 1)).any():
             return
         known = {label: canonical(label) == self.reference.positive for label in set(rows.label)}  # type: ignore[arg-type]  # the decoder gives text, numbers and booleans
         positive = np.fromiter((known[label] for label in rows.label), np.bool_, len(rows.label))
-        of_scores = slots[at], len(tallies), rows.score[at], positive[at], rows.sign[at]
-        counts, sums = label_sums.score_counts(*of_scores), label_sums.of_scores(*of_scores)
+        _add_scores(tallies, slots, rows.score, positive, rows.sign)
+
+    def _count_probabilities(
+        self, tallies: list[LabelTally], slots: Ints, rows: LabelRows, probabilities: Probabilities
+    ) -> None:
+        """The probability of the predicted class, and those of every class beside labels that are one of these."""
+        label, predicted = _canonical(rows.label), _canonical(rows.prediction)
+        right = np.array([one == other for one, other in zip(label, predicted, strict=True)], np.bool_)
+        if not self._probable:
+            _add_scores(tallies, slots, probabilities[:, 0].astype(np.float64), right, rows.sign)
+            return
+        of_class = probabilities[:, : len(self._probable)].astype(np.float64)
+        places = dict[str | None, int](zip(self._probable, range(len(self._probable)), strict=True))
+        true, said = (np.array([places.get(one, -1) for one in of], np.int64) for of in (label, predicted))
+        confidence = np.where(said >= 0, of_class[np.arange(len(said)), said], np.nan)
+        _add_scores(tallies, slots, confidence, right, rows.sign)
+        at = np.flatnonzero((true >= 0) & ~np.isnan(of_class).any(axis=1))
+        if not len(at):
+            return
+        slots, of_class, true, sign = slots[at], of_class[at], true[at], rows.sign[at]
+        counts = class_scores.counted(slots, len(tallies), of_class, true, self._probable, sign)
+        sums = label_sums.of_classes(slots, len(tallies), of_class, true, sign)
         for tally, counted, summed in zip(tallies, counts, sums, strict=True):
-            tally.scores, tally.sums = counted, summed
+            tally.class_scores = counted
+            tally.sums = tally.sums | summed
 
     def _count_numbers(self, tallies: list[LabelTally], slots: Ints, rows: LabelRows) -> None:
         predicted, truth = _as_numbers(rows.prediction), _as_numbers(rows.label)
@@ -119,6 +143,25 @@ class LabelAggregators:
             # which predictions are read before a warm-up ends depends on polls: their segments are not known
             known = self._made[monitored.key] = LabelAggregator(monitored.reference, cut=not monitored.warmed_up)
         return known
+
+
+def _add_scores(
+    tallies: list[LabelTally], slots: Ints, scores: Floats, positive: NDArray[np.bool_], sign: Ints
+) -> None:
+    """Count the scores (n,) that are probabilities."""
+    at = np.flatnonzero((scores >= 0) & (scores <= 1))
+    if not len(at):
+        return
+    of_scores = slots[at], len(tallies), scores[at], positive[at], sign[at]
+    counts, sums = label_sums.score_counts(*of_scores), label_sums.of_scores(*of_scores)
+    for tally, counted, summed in zip(tallies, counts, sums, strict=True):
+        tally.scores, tally.sums = counted, summed
+
+
+def _canonical(values: list[object]) -> list[str | None]:
+    """Classes as text, None without one; classes are few."""
+    known = {one: None if one is None else canonical(one) for one in set(values)}  # type: ignore[arg-type]  # the decoder gives text, numbers and booleans
+    return [known[one] for one in values]
 
 
 def _as_numbers(values: list[object]) -> Floats:

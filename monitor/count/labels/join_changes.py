@@ -7,7 +7,18 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.count.labels.answers import NULL
-from monitor.count.labels.join_tables import Ids, Ints, JoinTables, L, P, code_in, name_in, place_in, segments_in
+from monitor.count.labels.join_tables import (
+    Ids,
+    Ints,
+    JoinTables,
+    L,
+    P,
+    Probabilities,
+    code_in,
+    name_in,
+    place_in,
+    segments_in,
+)
 
 MATCHED, REPLACED, RETRACTED, EXPIRED = FATES = ("matched", "replaced", "retracted", "expired")
 
@@ -15,8 +26,8 @@ MATCHED, REPLACED, RETRACTED, EXPIRED = FATES = ("matched", "replaced", "retract
 class Changes(NamedTuple):
     """Labels (n,) that begin (`sign` 1) or cease (-1) to be the label of a prediction.
 
-    `code` and `time_us` are of the prediction, as are its `segments` as one number and the bits of its `score` and
-    `answer`; `name` is the code of what the label is called.
+    `code` and `time_us` are of the prediction, as are its `segments` as one number, the bits of its `score` and
+    `answer`, and its `probabilities` (n, W) if any are kept; `name` is the code of what the label is called.
     """
 
     code: Ints
@@ -28,6 +39,7 @@ class Changes(NamedTuple):
     name: Ints
     sign: Ints
     segments: Ints
+    probabilities: Probabilities | None
 
 
 class Met(NamedTuple):
@@ -86,5 +98,6 @@ def met(tables: JoinTables, labels: Ints, predictions: Ints, before_us: int) -> 
         name[both],
         np.concatenate((np.full(len(gone), -1), np.ones(len(come), np.int64))),
         segments_in(of_prediction[both, P.CODE]),
+        tables.probabilities_of(predictions[both]),
     )
     return changes, fates

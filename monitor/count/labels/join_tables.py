@@ -6,21 +6,23 @@ All three are added to at the end and dropped at the front, so that a checkpoint
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.count.labels.answers import NULL
 from monitor.count.labels.newest import NewestMeetings
+from monitor.stats.tallies.growing import Growing
 from monitor.stats.tallies.number_table import NumberTable, Positions
 
 Ids = NDArray[np.uint64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Probabilities = NDArray[np.float32]
 Columns = Sequence[Ids | Ints | int]
 
 
@@ -56,6 +58,8 @@ class J(IntEnum):
 #: of a label that came with its prediction, or whose row is gone
 NO_LABEL: Final = (1 << 63) - 1
 _WORD: Final = 0xFFFF
+#: two probabilities that are not known
+_UNKNOWN: Final = int(np.full(2, np.nan, np.float32).view(np.uint64)[0])
 #: states of a label: it has not taken effect, it waits for its prediction, or it met one or expired
 PENDING, WAITING, DONE = 0, 1, 2
 
@@ -121,17 +125,40 @@ class JoinTables:
         self.labels = NumberTable(len(L))
         self.meetings = NumberTable(len(J))
         self.states = NumberTable(1)
+        #: probabilities of the predictions, two in each number; None until some have any
+        self.probabilities: NumberTable | None = None
         #: by number of a topic-partition: its place in their order; 0 are labels that came with their predictions
         self.rank: Ints = np.zeros(1, np.int64)
         self._newest = NewestMeetings()
         #: about how many meetings are no longer, or never were, the newest one of their prediction and name
         self.superseded = 0
 
-    def add_predictions(self, columns: Columns) -> Positions:
-        """Add predictions; returns their positions."""
+    def add_predictions(self, columns: Columns, probabilities: Probabilities | None = None) -> Positions:
+        """Add predictions; returns their positions. `probabilities` (n, W) are kept beside them."""
+        if probabilities is not None:
+            self._widen(-(-probabilities.shape[1] // 2))
         positions = self.predictions.add(columns)
+        if self.probabilities is not None:
+            self.probabilities.add(list(_in_pairs(probabilities, len(positions), self.probabilities.width).T))
         self._newest.add_predictions(len(positions))
         return positions
+
+    def _widen(self, width: int) -> None:
+        """Keep so many numbers of probabilities beside each prediction; of those that are there, further ones are not
+        known."""
+        known = self.probabilities
+        if known is not None and known.width >= width:
+            return
+        self.probabilities = made = NumberTable(width)
+        made.first = made.end = self.predictions.first
+        before = np.full((len(self.predictions), width), _UNKNOWN, np.uint64)
+        if known is not None:
+            before[:, : known.width] = known.rows
+        made.add(list(before.T))
+
+    def probabilities_of(self, predictions: Positions) -> Probabilities | None:
+        """Those of predictions (n, W), NaN where they are not known; None where those of none are."""
+        return None if self.probabilities is None else self.probabilities.at(predictions).view(np.float32)
 
     def add_labels(self, columns: Columns) -> Positions:
         """Add labels that have not taken effect; returns their positions."""
@@ -171,10 +198,40 @@ class JoinTables:
         self.predictions.drop_before(self.predictions.first + _leading(~alive))
         self.labels.drop_before(self.labels.first + _leading(self.states.column(0) == DONE))
         self.states.drop_before(self.labels.first)
+        for beside in self._beside():
+            beside.drop_before(self.predictions.first)
         gone = _leading(~self._met_by_any())
         self.superseded -= self.superseded * gone // max(len(self.meetings), 1)
         self.meetings.drop_before(self.meetings.first + gone)
         self._newest.drop_before(self.predictions.first, self.meetings.first)
+
+    def _beside(self) -> list[NumberTable]:
+        return [] if self.probabilities is None else [self.probabilities]
+
+    def growing(self, name: str) -> list[Growing]:
+        """The tables as growing rows: predictions, labels and meetings, and the probabilities if there are any.
+
+        Wider rows of probabilities are other ones, and have another name.
+        """
+        named = {"predictions": self.predictions, "labels": self.labels, "met": self.meetings}
+        named |= {f"probabilities-{table.width}": table for table in self._beside()}
+        return [table.growing(f"{name}/{what}") for what, table in named.items()]
+
+    def restore(self, rows: Sequence[Mapping[str, Any]], width: int) -> None:
+        """Take the rows of `growing`; `width` is that of probabilities, 0 without any.
+
+        Raises:
+            ValueError: they do not fit each other.
+        """
+        tables = [self.predictions, self.labels, self.meetings]
+        if width:
+            self.probabilities = NumberTable(width)
+            tables.append(self.probabilities)
+        for table, own in zip(tables, rows, strict=True):
+            table.restore(own)
+        if self.probabilities is not None and len(self.probabilities) != len(self.predictions):
+            raise ValueError("the probabilities are not those of the predictions")
+        self.find_newest()
 
     def _met_by_any(self) -> Mask:
         """Meetings whose prediction is held, or whose label is: that one is done."""
@@ -198,6 +255,8 @@ class JoinTables:
         """
         before = self.predictions.first
         predictions = self.predictions.keep(alive)
+        for beside in self._beside():
+            beside.keep(alive)
         waiting = self.states.column(0) != DONE
         labels = self.labels.keep(waiting)
         self.states.keep(waiting)
@@ -246,6 +305,14 @@ class JoinTables:
         self.states = NumberTable(1)
         self.states.first = self.states.end = self.labels.first
         self.states.add([states])
+
+
+def _in_pairs(probabilities: Probabilities | None, count: int, width: int) -> Ids:
+    """(count, width) numbers of two probabilities each."""
+    wide = np.full((count, 2 * width), np.nan, np.float32)
+    if probabilities is not None:
+        wide[:, : probabilities.shape[1]] = probabilities
+    return wide.view(np.uint64)
 
 
 def _leading(mask: Mask) -> int:

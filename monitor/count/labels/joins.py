@@ -16,11 +16,12 @@ from monitor.count.columns.pane_rows import Rows
 from monitor.count.labels.aggregator import LabelAggregators
 from monitor.count.labels.cohorts import LabelCohort
 from monitor.count.labels.join_changes import EXPIRED, FATES, Changes, Met
+from monitor.count.labels.join_state import JoinState
 from monitor.count.labels.join_tables import Ids, Ints, coded, named, pack
 from monitor.count.labels.joined_model import JoinedModel
-from monitor.count.labels.model_join import JoinState, ModelJoin
+from monitor.count.labels.model_join import ModelJoin
 from monitor.count.labels.outcome_counts import OutcomeRows, count_outcomes
-from monitor.count.labels.rows import LabelRows
+from monitor.count.labels.rows import LabelRows, probabilities_of
 from monitor.count.totals import Totals
 from monitor.decode.columns import ABSENT_VALUE, Events, Group, Outcomes
 from monitor.events import ModelKey, Partition
@@ -121,10 +122,10 @@ class Joins:
             at = np.flatnonzero(wanted).tolist()
             answers, own = [answers[i] for i in at], [own[i] for i in at]
         if answers:
+            picked, probabilities = rows.picked[wanted], probabilities_of(group)
+            beside = None if probabilities is None else probabilities[picked]
             codes = coded(known.join.code(group.key), segments[wanted])
-            known.join.add_predictions(
-                codes, ids[wanted], rows.ts[wanted], group.score[rows.picked[wanted]], answers, own
-            )
+            known.join.add_predictions(codes, ids[wanted], rows.ts[wanted], group.score[picked], answers, own, beside)
 
     def add_labels(self, partition: Partition, labels: LabelColumns) -> None:
         """Add labels, in the order of their partition, and the outcomes that came with them."""
@@ -254,13 +255,14 @@ class Joins:
             if not len(at):
                 continue
             panes, cohorts = changes.effect_us[at] // self._pane_us, changes.time_us[at] // cohort_us
-            places, slots = np.unique(np.stack((panes, cohorts)), axis=1, return_inverse=True)
-            tallies = self._tallies(known, monitored, changes, at, slots.reshape(-1))
+            (panes, pane), (cohorts, cohort) = (np.unique(of, return_inverse=True) for of in (panes, cohorts))
+            places, slots = np.unique(pane * len(cohorts) + cohort, return_inverse=True)
+            tallies = self._tallies(known, monitored, changes, at, slots)
             for slot, tally in sorted(tallies.items()):
-                pane, cohort = places[:, slot].tolist()
+                own_pane, own_cohort = divmod(int(places[slot]), len(cohorts))
                 self._totals.labels.add(monitored.key, tally)
-                of_cohort = LabelCohort(monitored.key, cohort * cohort_us, tally, joined=True)
-                yield Effective((pane + 1) * self._pane_us, of_cohort)
+                of_cohort = LabelCohort(monitored.key, int(cohorts[own_cohort]) * cohort_us, tally, joined=True)
+                yield Effective((int(panes[own_pane]) + 1) * self._pane_us, of_cohort)
 
     def _tallies(
         self, known: JoinedModel, monitored: Monitored, changes: Changes, at: Ints, slots: Ints
@@ -274,8 +276,9 @@ class Joins:
             label, answer = answers.values(changes.value[of]), answers.values(changes.answer[of])
             aggregator = self._aggregators.of(monitored)
             segments = aggregator.segments.unpacked(changes.segments[of])
-            rows = LabelRows(to, label, answer, changes.score[of].view(np.float64), changes.sign[of], segments)
-            tallies = aggregator.count(rows)
+            beside = None if changes.probabilities is None else changes.probabilities[of]
+            score, sign = changes.score[of].view(np.float64), changes.sign[of]
+            tallies = aggregator.count(LabelRows(to, label, answer, score, sign, segments, beside))
         of, to = at[~is_label], slots[~is_label]
         if len(of):
             outcomes = OutcomeRows(to, changes.name[of], changes.value[of], changes.sign[of])

@@ -12,9 +12,8 @@ one once in 10^13 labels.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from collections.abc import Hashable
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from monitor.count.labels.answers import NULL, Answers
 from monitor.count.labels.cohorts import cohort_us
 from monitor.count.labels.id_runs import IdRuns
 from monitor.count.labels.join_changes import Changes, Met, met
+from monitor.count.labels.join_state import JoinState
 from monitor.count.labels.join_tables import (
     DONE,
     NO_LABEL,
@@ -36,6 +36,7 @@ from monitor.count.labels.join_tables import (
     L,
     Mask,
     P,
+    Probabilities,
     any_version_in,
     code_in,
     counted,
@@ -59,27 +60,6 @@ class Joined(NamedTuple):
     changes: Changes
     met: Met
     expired: Counter[tuple[int, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class JoinState:
-    """Checkpointed state of a join: see `ModelJoin`.
-
-    `late_…` are positions of rows that were not taken though their time is before `until_us`; `rows` the tables of
-    predictions, labels and meetings.
-    """
-
-    codes: list[ModelKey]
-    retired: list[int]
-    texts: list[str]
-    until_us: int
-    tidied_us: int
-    late_predictions: Ints
-    late_labels: Ints
-    panes: dict[int, int]
-    kept_from_us: int
-    gone: int
-    rows: Sequence[Mapping[str, Any]]
 
 
 class ModelJoin:
@@ -128,19 +108,28 @@ class ModelJoin:
             self.changes += 1
 
     def add_predictions(
-        self, codes: Ids, ids: Ids, times_us: Ints, score: NDArray[np.float64], answers: list[object], own: list[object]
+        self,
+        codes: Ids,
+        ids: Ids,
+        times_us: Ints,
+        score: NDArray[np.float64],
+        answers: list[object],
+        own: list[object],
+        probabilities: Probabilities | None = None,
     ) -> None:
-        """Predictions (n,) with these `coded` codes; `own` are the labels that came with them, counted already."""
+        """Predictions (n,) with these `coded` codes; `own` are the labels that came with them, which are counted
+        already, `probabilities` (n, W) what is kept beside them."""
         self.changes += 1
         answer = self.answers.bits(answers)
-        positions = self.tables.add_predictions([ids, times_us, score.view(np.uint64), answer, codes])
+        columns: Columns = [ids, times_us, score.view(np.uint64), answer, codes]
+        positions = self.tables.add_predictions(columns, probabilities)
         self.late_predictions.add(positions, times_us)
         self.by_pane.add(times_us)
         if own.count(None) < len(own):
             value = self.answers.bits(own)
             at = np.flatnonzero(value != NULL)
-            columns: Columns = [positions[at], NO_LABEL, times_us[at], value[at], code_in(codes[at])]
-            self.tables.set_newest(positions[at], self.tables.add_meetings(columns))
+            of_own: Columns = [positions[at], NO_LABEL, times_us[at], value[at], code_in(codes[at])]
+            self.tables.set_newest(positions[at], self.tables.add_meetings(of_own))
         if len(self.tables.predictions) > self._limit * (1 + SPARE):
             self._make_room()
 
@@ -237,8 +226,10 @@ class ModelJoin:
         """Of pairs (n,), one of each label and version: with the first prediction, should its id be there again."""
         rows = self.tables.predictions.at(predictions)
         same = np.array(self._same, np.int64)[code_in(rows[:, P.CODE])] if len(rows) else labels
+        beside = self.tables.probabilities_of(predictions)
         ties = rows[:, P.CODE], rows[:, P.SCORE], rows[:, P.ANSWER]
-        order = np.lexsort((*ties, rows[:, P.TIME].view(np.int64), same, labels))
+        keys = (*ties, rows[:, P.TIME].view(np.int64), same, labels)
+        order = np.lexsort((*(() if beside is None else beside.T), *keys))
         first = np.ones(len(order), np.bool_)
         first[1:] = (np.diff(labels[order]) != 0) | (np.diff(same[order]) != 0)
         return order[first]
@@ -326,8 +317,7 @@ class ModelJoin:
 
     def rows(self, name: str) -> list[Growing]:
         """The tables as growing rows, which a store may keep apart; `name` is the join's."""
-        tables = {"predictions": self.tables.predictions, "labels": self.tables.labels, "met": self.tables.meetings}
-        return [table.growing(f"{name}/{what}") for what, table in tables.items()]
+        return self.tables.growing(name)
 
     def to_state(self, name: str) -> JoinState:
         """The state as values; `name` is the join's."""
@@ -343,6 +333,7 @@ class ModelJoin:
             kept_from_us=self.by_pane.first_us,
             gone=self.by_pane.gone,
             rows=list(self.rows(name)),
+            width=0 if (beside := self.tables.probabilities) is None else beside.width,
         )
 
     def restore(self, state: JoinState) -> None:
@@ -364,9 +355,7 @@ class ModelJoin:
         self.by_pane.counts, self.by_pane.total = dict(state.panes), sum(state.panes.values())
         self.by_pane.first_us, self.by_pane.gone = state.kept_from_us, state.gone
         tables = self.tables
-        for table, rows in zip((tables.predictions, tables.labels, tables.meetings), state.rows, strict=True):
-            table.restore(rows)
-        tables.find_newest()
+        tables.restore(state.rows, state.width)
         tables.find_states(self.until_us, state.late_labels)
         expired = tables.labels.signed(L.EFFECT) < self._tidied_us - self.horizon_us
         waiting = tables.states.column(0) == WAITING

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from monitor.count.columns.pane_rows import Rows
 from monitor.decode.columns import Group
 
+Probabilities = NDArray[np.float32]
+
 
 @dataclass(frozen=True, slots=True)
 class LabelRows:
@@ -19,6 +21,7 @@ class LabelRows:
     none; `score` is MISSING if there is none. `sign` is 1 for a label that is counted, and -1 for one that was counted
     before and is taken out again: it was replaced, or taken back. `segments` (F, n) are the numbers of the segments
     that the prediction is in, by each of the F features that cut performance; -1 where that is not known.
+    `probabilities` (n, W) are as `probabilities_of` has them; None without any.
     """
 
     slots: NDArray[np.int64]
@@ -27,6 +30,7 @@ class LabelRows:
     score: NDArray[np.float64]
     sign: NDArray[np.int64]
     segments: NDArray[np.int64]
+    probabilities: Probabilities | None = None
 
     @classmethod
     def inline(cls, group: Group, rows: Rows, segments: NDArray[np.int64]) -> LabelRows:
@@ -34,7 +38,7 @@ class LabelRows:
         labels = rows.of(group.label)
         held = np.fromiter((label is not None for label in labels), np.bool_, len(labels))
         at = np.flatnonzero(held)
-        predictions = rows.of(group.prediction)
+        predictions, probabilities = rows.of(group.prediction), probabilities_of(group)
         return cls(
             rows.slots[at],
             [labels[i] for i in at.tolist()],
@@ -42,6 +46,7 @@ class LabelRows:
             group.score[rows.picked[at]],
             np.ones(len(at), np.int64),
             segments[:, at],
+            None if probabilities is None else probabilities[rows.picked[at]],
         )
 
     def in_segments(self, by: int, segments: int) -> LabelRows:
@@ -56,4 +61,16 @@ class LabelRows:
             score=self.score[at],
             sign=self.sign[at],
             segments=self.segments[:, at],
+            probabilities=None if self.probabilities is None else self.probabilities[at],
         )
+
+
+def probabilities_of(group: Group) -> Probabilities | None:
+    """What is kept of predictions of more than two classes: the probabilities (n, W) of all, in the order of the
+    reference's `probability_classes`, or of the predicted one where these are none.
+
+    They are kept with 24 bits, which changes a log loss by less than 1e-7.
+    """
+    if group.probabilities is not None:
+        return group.probabilities
+    return None if group.confidence is None else group.confidence.astype(np.float32)[:, None]

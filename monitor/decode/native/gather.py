@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
+from operator import itemgetter
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
@@ -22,6 +23,8 @@ from monitor.events import FEATURES, KINDS, LABEL, PREDICTION, ModelKey, canonic
 CHUNK: Final = 600
 #: ... and so many bytes of their values, where vectors or texts are among them
 CHUNK_BYTES: Final = 1 << 20
+#: the sum of probabilities from which on those that are left out are 0
+ALL_GIVEN: Final = 0.999
 
 _KIND_CODES: Final = {kind: code for code, kind in enumerate(KINDS)}
 #: types of the cells of a column that needs no conversion, by kind of the feature
@@ -165,6 +168,8 @@ class _GroupBuilder:
         self._decoder = decoder
         self._positive = shape.positive
         self._confidence: list[NDArray[np.float64]] | None = [] if shape.confidence else None
+        self._classes = shape.classes
+        self._probabilities: list[NDArray[np.float32]] = []
         self._pending: list[AnyRow] = []
         self._pending_kinds: list[int] = []
         self._pending_rows: list[int] = []
@@ -210,6 +215,8 @@ class _GroupBuilder:
             score[i] = MISSING
         if self._confidence is not None:
             self._confidence.append(_confidences(columns.scores, prediction))
+        if self._classes:
+            self._probabilities.append(_probabilities(columns.scores, self._classes))
         self._prediction += prediction
         self._label += label
         self._score.append(score)
@@ -270,7 +277,13 @@ class _GroupBuilder:
             label=self._label,
             confidence=None if self._confidence is None else _joined(self._confidence, np.float64),
             tags=self._tags,
+            probabilities=self._all_probabilities(),
         )
+
+    def _all_probabilities(self) -> NDArray[np.float32] | None:
+        if not self._classes:
+            return None
+        return np.concatenate([np.empty((0, len(self._classes)), np.float32), *self._probabilities])
 
 
 def _tagged(tags: Sequence[object], name: str) -> list[object]:
@@ -358,3 +371,21 @@ def _confidences(scores: Sequence[object], predictions: Sequence[object]) -> NDA
             if probability is not None:
                 confidence[i] = probability
     return confidence
+
+
+def _probabilities(scores: Sequence[object], classes: tuple[str, ...]) -> NDArray[np.float32]:
+    """The entries of `scores` for all classes (n, K); NaN where one is not known.
+
+    Classes that are left out have the probability 0 where the others sum up to 1.
+    """
+    try:
+        found = np.array(list(map(itemgetter(*classes), cast("Sequence[Any]", scores))), np.float64)
+    except (KeyError, TypeError):  # some are left out, or there are no scores
+        nothing = (None,) * len(classes)
+        rows = [tuple(map(one.get, classes)) if isinstance(one, dict) else nothing for one in scores]
+        found = np.array(rows, np.float64)
+    found = found.reshape(len(scores), len(classes))
+    unknown = np.isnan(found)  # None becomes NaN
+    if unknown.any():
+        found[unknown & (np.nansum(found, axis=1) >= ALL_GIVEN)[:, None]] = 0.0
+    return found.astype(np.float32)

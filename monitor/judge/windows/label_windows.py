@@ -18,6 +18,7 @@ from monitor.events import Partition
 from monitor.findings import Span
 from monitor.judge.windows.pyramid import BLOCKS, Records
 from monitor.reference.performance_part import BASE_LABELS
+from monitor.stats.performance.class_scores import ClassScores, packed, unpacked
 from monitor.stats.performance.figures import Meaning, labelled
 from monitor.stats.performance.judged_errors import all_moments
 from monitor.stats.performance.label_tally import LabelTally, merged_labels
@@ -211,6 +212,7 @@ def _pack(blocks: Sequence[LabelBlock]) -> dict[str, Any]:
     return {
         "spans": np.array([(block.start_us, block.end_us) for block in blocks], np.int64).reshape(-1, _SPAN),
         "scores": _packed([block.tally.scores for block in blocks]),
+        "class_scores": packed([block.tally.class_scores for block in blocks]),
         "numbers": {name: _packed([_numbers(block.tally, name) for block in blocks]) for name in names},
         "tallies": [_without_numbers(block.tally).to_state() for block in blocks],
         "records": [[[*part, *span] for part, span in sorted(block.records.items())] for block in blocks],
@@ -235,13 +237,15 @@ def _without_numbers(tally: LabelTally) -> LabelTally:
     outcomes = {
         name: OutcomeTally(dict[Cell, int](one.texts().items()), one.total) for name, one in tally.outcomes.items()
     }
-    return replace(tally, scores={}, outcomes=outcomes)
+    return replace(tally, scores={}, outcomes=outcomes, class_scores=ClassScores())
 
 
 def _unpack(state: dict[str, Any], block: Callable[[int, int, LabelTally, Records], LabelBlock]) -> list[LabelBlock]:
     tallies = [LabelTally.from_state(one) for one in state["tallies"]]
     for at, place, count in np.array(state["scores"], np.int64).tolist():
         tallies[at].scores[place] = count
+    for tally, own in zip(tallies, unpacked(state.get("class_scores", {}), len(tallies)), strict=True):
+        tally.class_scores = own
     for name, numbers in state.get("numbers", {}).items():  # states of before have them in the tallies
         for at, place, count in np.array(numbers, np.int64).tolist():
             tallies[at].outcomes[name].counts[place] = count

@@ -7,6 +7,8 @@ from typing import Annotated, Final
 
 import msgspec
 
+from monitor.stats.performance.class_scores import MOST_CLASSES
+from monitor.stats.performance.class_scores import PLACES as PLACES_OF_CLASS
 from monitor.stats.performance.judged_errors import LEARNED
 from monitor.stats.performance.label_sums import UNITS
 from monitor.stats.performance.score_grid import PLACES
@@ -20,11 +22,18 @@ Integer = Annotated[str, msgspec.Meta(pattern="^-?[0-9]{1,60}$")]
 MOST_LENGTHS: Final = 64
 
 
+class _ClassScores(msgspec.Struct, gc=False):
+    classes: Annotated[list[str], msgspec.Meta(min_length=1, max_length=MOST_CLASSES)]
+    places: list[Count]
+    counts: list[Count]
+
+
 class _Tally(msgspec.Struct, gc=False):
     labels: Count
     pairs: list[tuple[str, str, Count]]
     score_counts: list[tuple[Annotated[int, msgspec.Meta(ge=0, lt=2 * PLACES)], Count]] = []
     label_sums: dict[str, Integer] = {}
+    class_scores: _ClassScores | None = None
 
 
 class _Run(msgspec.Struct, gc=False):
@@ -67,6 +76,11 @@ def performance_faults(row: PerformanceRow, task: str, segments: int = 0) -> Ite
         yield f"segments: not numbers of the file's {segments} segments, rising"
     for at, one in row.segments:
         yield from (f"segments[{at}].{fault}" for fault in performance_faults(one, task))
+    if (known := row.tally.class_scores) is not None:
+        if len(known.places) != len(known.counts):
+            yield "tally.class_scores: places and counts are not equally long"
+        if any(place >= 2 * PLACES_OF_CLASS * len(known.classes) for place in known.places):
+            yield "tally.class_scores: a place is of no class"
 
 
 def error_faults(

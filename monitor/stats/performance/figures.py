@@ -1,7 +1,9 @@
 """Performance figures from a merged tally of labels, by the names of the interface; what is not defined is left out.
 
-Names and definitions are scikit-learn's: precision, recall and F1 of more than two classes are means over the classes,
-log loss is clipped as there. `mape` leaves labels of 0 out, where scikit-learn divides by the smallest number there is.
+Names and definitions are scikit-learn's. Of more than two classes precision, recall, F1 and the areas under curves are
+means over the classes (one against the rest), the Brier score is a sum over them, and the calibration error is that of
+the predicted class's probability. Log loss is clipped as there. `mape` leaves labels of 0 out, where scikit-learn
+divides by the smallest number there is.
 """
 
 from __future__ import annotations
@@ -94,7 +96,7 @@ def figures(tally: LabelTally, meaning: Meaning) -> dict[str, float]:
         return _of_numbers(tally, meaning)
     if meaning.task == BINARY:
         return _of_two_classes(tally, meaning) | _of_scores(tally)
-    return _of_classes(tally) if meaning.task == MULTICLASS else {}
+    return _of_classes(tally) | _of_class_scores(tally) if meaning.task == MULTICLASS else {}
 
 
 def _known(named: Mapping[str, float | None]) -> dict[str, float]:
@@ -136,7 +138,7 @@ def _of_classes(tally: LabelTally) -> dict[str, float]:
 
 
 def curve(tally: LabelTally) -> list[CurvePoint]:
-    """The calibration curve of a binary task's scores."""
+    """The calibration curve of the scores of two classes, or of the predicted one of more."""
     steps = np.array([sums.value(tally.sums, name) for name in sums.SCORE_STEPS])
     return calibration_curve(Scores.of(tally.scores), steps)
 
@@ -156,6 +158,18 @@ def _of_scores(tally: LabelTally) -> dict[str, float]:
             CALIBRATION_ERROR: calibration_error(curve(tally)),
         }
     )
+
+
+def _of_class_scores(tally: LabelTally) -> dict[str, float]:
+    n = tally.sums.get(sums.CLASSED, 0)
+    roc, pr = (tally.class_scores.mean_area(area) for area in (roc_auc, pr_auc))
+    of_classes = {
+        "log_loss": _ratio(sums.value(tally.sums, sums.CLASS_LOG_LOSS), n),
+        "brier": _ratio(sums.value(tally.sums, sums.CLASS_BRIER), n),
+        "roc_auc": None if roc is None else roc.value,
+        "pr_auc": None if pr is None else pr.value,
+    }
+    return _known(of_classes | {CALIBRATION_ERROR: calibration_error(curve(tally))})
 
 
 def _of_numbers(tally: LabelTally, meaning: Meaning) -> dict[str, float]:

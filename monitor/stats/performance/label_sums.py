@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.stats.performance.score_grid import CURVE_STEPS, curve_step_of, place_of
+from monitor.stats.performance.score_grid import CURVE_STEPS, PLACES, curve_step_of, place_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,6 +32,8 @@ LOG_CLIP: Final = float(np.finfo(np.float64).eps)
 #: score by step of the calibration curve
 SCORED, RESIDUAL, BRIER, RESIDUAL_CUBES, LOG_LOSS = "scored", "residual", "brier", "residual_cubes", "log_loss"
 SCORE_STEPS: Final = tuple(f"score_{step}" for step in range(CURVE_STEPS))
+#: of labelled probabilities of every class: how many; their log loss, and the sum of their squared errors over classes
+CLASSED, CLASS_LOG_LOSS, CLASS_BRIER = "classed", "class_log_loss", "class_brier"
 #: of labelled numbers, in standard deviations: how many; prediction - label, its size, square and third power of its
 #: size; the label (from the reference's center) and its square; |error / label| where the label is not 0, and how many
 NUMBERS, ERROR, ABSOLUTE, SQUARED, CUBED = "numbers", "error", "absolute", "squared", "cubed"
@@ -44,6 +46,9 @@ UNITS: Final[Mapping[str, int]] = {
     RESIDUAL_CUBES: SCORE_UNIT,
     LOG_LOSS: SCORE_UNIT,
     **dict.fromkeys(SCORE_STEPS, SCORE_UNIT),
+    CLASSED: 1,
+    CLASS_LOG_LOSS: SCORE_UNIT,
+    CLASS_BRIER: SCORE_UNIT,
     NUMBERS: 1,
     ERROR: VALUE_UNIT,
     ABSOLUTE: VALUE_UNIT,
@@ -84,12 +89,25 @@ def of_scores(slots: Ints, count: int, scores: Floats, positive: Flags, sign: In
     return out
 
 
+def of_classes(slots: Ints, count: int, probabilities: Floats, label: Ints, sign: Ints) -> list[dict[str, int]]:
+    """Sums of each of `count` slots over n labelled `probabilities` (n, K) of all classes; `label` (n,) is a class."""
+    own = probabilities[np.arange(len(label)), label]
+    others = (probabilities**2).sum(1) - own**2
+    values = {
+        CLASSED: np.ones(len(label)),
+        CLASS_LOG_LOSS: -np.log(np.clip(own, LOG_CLIP, 1 - LOG_CLIP)),
+        CLASS_BRIER: np.maximum(others, 0.0) + (1 - own) ** 2,
+    }
+    return _summed(slots, count, values, sign)
+
+
 def score_counts(slots: Ints, count: int, scores: Floats, positive: Flags, sign: Ints) -> list[dict[int, int]]:
     """The same slots' counts of scores by place of the grid."""
     out: list[dict[int, int]] = [{} for _ in range(count)]
-    at, which = np.unique(np.stack((slots, place_of(scores, positive))), axis=1, return_inverse=True)
-    totals = np.bincount(which.ravel(), sign, at.shape[1]).astype(np.int64)
-    for slot, place, total in zip(*at.tolist(), totals.tolist(), strict=True):
+    used, which = np.unique(slots * (2 * PLACES) + place_of(scores, positive), return_inverse=True)
+    totals = np.bincount(which, sign, len(used)).astype(np.int64)
+    of_each = (numbers.tolist() for numbers in (*np.divmod(used, 2 * PLACES), totals))
+    for slot, place, total in zip(*of_each, strict=True):
         if total:
             out[slot][place] = total
     return out

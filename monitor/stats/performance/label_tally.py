@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from monitor.stats.performance.class_scores import ClassScores
 from monitor.stats.performance.label_sums import SCORE_STEPS
 from monitor.stats.performance.outcome_tally import OutcomeTally, add_outcomes
 
@@ -25,9 +26,10 @@ class LabelTally:
     `labels` are counted and nothing else: labels that are not joined to a prediction, those of a prediction that named
     no class, and those of a task without classes. `pairs` counts (label, predicted class), where both are known.
     Beside both, `scores` counts the scores of labelled predictions by `stats.score_grid.place_of`, and `sums` are
-    fixed-point sums over labelled predictions by the names of `stats.label_sums`. `outcomes` are further results of
-    predictions by name, with or without a label; none of them holds nothing. `segments` are the same labels once more
-    by the number of the segment that their prediction is in, as `of_segment` gives them.
+    fixed-point sums over labelled predictions by the names of `stats.label_sums`. Of more than two classes `scores` are
+    of the predicted class, positive where that is the label, and `class_scores` of every class. `outcomes` are further
+    results of predictions by name, with or without a label; none of them holds nothing. `segments` are the same labels
+    once more by the number of the segment that their prediction is in, as `of_segment` gives them.
     """
 
     labels: int = 0
@@ -36,6 +38,7 @@ class LabelTally:
     sums: dict[str, int] = field(default_factory=dict)
     outcomes: dict[str, OutcomeTally] = field(default_factory=dict)
     segments: dict[int, LabelTally] = field(default_factory=dict)
+    class_scores: ClassScores = field(default_factory=ClassScores)
 
     @property
     def total(self) -> int:
@@ -67,6 +70,7 @@ class LabelTally:
         add_outcomes(self.outcomes, other.outcomes)
         for segment, tally in other.segments.items():
             self.add_segment(segment, tally)
+        self.class_scores = self.class_scores + other.class_scores
 
     def add_pair(self, pair: Pair, count: int) -> None:
         """Add this many of one pair; a negative number takes some out again."""
@@ -90,15 +94,16 @@ class LabelTally:
 
     def copy(self) -> LabelTally:
         outcomes = {name: of.copy() for name, of in self.outcomes.items()}
+        counts = self.pairs.copy(), self.scores.copy(), self.sums.copy()
         segments = {segment: of.copy() for segment, of in self.segments.items()}
-        return LabelTally(self.labels, self.pairs.copy(), self.scores.copy(), self.sums.copy(), outcomes, segments)
+        return LabelTally(self.labels, *counts, outcomes, segments, self.class_scores)
 
     def of_labels(self) -> LabelTally | None:
         """The same without outcomes; None where nothing is left."""
         if not self.outcomes:
             return self
         left = replace(self, outcomes={})
-        return left if self.labels or self.pairs or self.scores or self.sums else None
+        return left if self.labels or self.pairs or self.scores or self.sums or self.class_scores else None
 
     def to_state(self) -> dict[str, Any]:
         """A tree of plain values for a checkpoint; does not depend on the order in which it was counted."""
@@ -112,6 +117,7 @@ class LabelTally:
             **(
                 {"segments": [[at, of.to_state()] for at, of in sorted(self.segments.items())]} if self.segments else {}
             ),
+            **({"class_scores": self.class_scores.to_state()} if self.class_scores else {}),
         }
 
     @classmethod
@@ -123,6 +129,7 @@ class LabelTally:
             dict(state.get("label_sums", {})),
             {name: OutcomeTally.from_state(of) for name, of in state.get("outcomes", {}).items()},
             {at: cls.from_state(of) for at, of in state.get("segments", ())},
+            ClassScores.from_state(state["class_scores"]) if "class_scores" in state else ClassScores(),
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -310,22 +309,6 @@ def test_the_score_is_that_of_the_positive_class() -> None:
     assert group.score[[0, 1, 3, 4]].tolist() == [0.25, 0.5, 0.25, 1.0]
     assert group.score.view(np.uint64)[[2, 5, 6]].tolist() == [MISSING_BITS] * 3
     assert (group.prediction[-1], group.label[-1]) == (None, None)
-
-
-def test_the_confidence_is_the_score_of_the_predicted_class_where_it_is_wanted() -> None:
-    values = (
-        event(prediction="b", scores={"a": 0.25, "b": 0.75}),
-        event(prediction=True, scores={"0": 0.5, "1": 0.375}),
-        event(prediction="c", scores={"a": 0.25, "c": None}),
-        event(scores={"a": 1}),
-        event(prediction="a", score=0.5),
-        event(type="features", prediction="a", scores={"a": 1}),
-    )
-    (group,) = decode(*values, shapes={KEY: replace(SHAPE, confidence=True)}.get).groups
-    assert group.confidence is not None
-    assert group.confidence[:2].tolist() == [0.75, 0.375]
-    assert group.confidence.view(np.uint64)[2:].tolist() == [MISSING_BITS] * 4
-    assert decode(*values).groups[0].confidence is None
 
 
 def test_predictions_and_inline_labels_keep_their_types() -> None:
