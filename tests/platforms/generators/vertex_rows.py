@@ -2,8 +2,8 @@
 request-response logging.
 
 The service that writes the table is no package: columns and their types are those that googleapis/python-aiplatform
-and vertex-ai-samples read. Each payload is the JSON that protobuf makes of an instance or a prediction; its objects have no
-order, so their keys are sorted: else each run would write another one.
+and vertex-ai-samples read. Each payload is the JSON that protobuf makes of an instance or a prediction; its objects
+have no order, so their keys are sorted: else each run would write another one.
 """
 
 from __future__ import annotations
