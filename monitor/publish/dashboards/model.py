@@ -35,6 +35,7 @@ def model() -> list[Panel]:
         _performance(),
         _errors(),
         _outcomes(),
+        _fairness(),
         _model_events(),
         _smallest_effects(),
     ]
@@ -125,8 +126,24 @@ def _errors() -> Panel:
                 "{{metric}} {{basis}} {{segment}}",
             ),
             over_time(f"max by (model) (driftd_performance_labels{{{MODEL}}})", "labels"),
+            over_time(f"max by (segment) (driftd_performance_segment_labels{{{MODEL}}})", "labels {{segment}}"),
         ],
         no_value="no labels, or they stopped",
+        unit="none",
+    )
+
+
+def _fairness() -> Panel:
+    return lines(
+        "Fairness",
+        "Of the groups of fairness: the ratio of positive rates (disparate_impact), the difference of true positive "
+        "rates (equal_opportunity), the rates of each group, and of how many rows they are. Apart: see the finding.",
+        [
+            over_time(f"max by (feature, metric) (driftd_fairness_ratio{{{MODEL}}})", "{{metric}} {{feature}}"),
+            over_time(f"max by (segment, metric) (driftd_group_rate_ratio{{{MODEL}}})", "{{metric}} {{segment}}"),
+            over_time(f"max by (segment, metric) (driftd_group_samples{{{MODEL}}})", "rows {{metric}} {{segment}}"),
+        ],
+        no_value="the settings have no fairness, or groups are small",
         unit="none",
     )
 

@@ -2,7 +2,8 @@
 request-response logging.
 
 The service that writes the table is no package: columns and their types are those that googleapis/python-aiplatform
-and vertex-ai-samples read. Each payload is the JSON that protobuf makes of an instance or a prediction.
+and vertex-ai-samples read. Each payload is the JSON that protobuf makes of an instance or a prediction; its objects
+have no order, so their keys are sorted: else each run would write another one.
 """
 
 from __future__ import annotations
@@ -37,8 +38,12 @@ def row_of(call: Call) -> dict[str, Any]:
         "deployed_model_id": response.deployed_model_id,
         "logging_time": call.time,
         "request_id": call.id,
-        "request_payload": [MessageToJson(one, indent=None) for one in PredictRequest.pb(request).instances],
-        "response_payload": [MessageToJson(one, indent=None) for one in PredictResponse.pb(response).predictions],
+        "request_payload": [
+            MessageToJson(one, indent=None, sort_keys=True) for one in PredictRequest.pb(request).instances
+        ],
+        "response_payload": [
+            MessageToJson(one, indent=None, sort_keys=True) for one in PredictResponse.pb(response).predictions
+        ],
     }
 
 
