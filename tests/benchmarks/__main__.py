@@ -32,6 +32,8 @@ ALL = (
     "decode-count",
     "formats",
     "segments",
+    "judging",
+    "reference-build",
     "join",
     "off-path",
     "checkpoint",
