@@ -217,7 +217,8 @@ def _clock_skew(events: Events, change: int, rng: np.random.Generator, within: i
 def _one_of_two_partitions(events: Events, change: int, _rng: np.random.Generator, within: int | None) -> Stream:
     """AGE is 0.6 standard deviations higher in one partition of two."""
     references = _reference(events)
-    shift = 0.6 * float(np.std([one["features"]["AGE"] for one in references["1"]]))
+    ages = [one["features"]["AGE"] for one in references["1"] if one["type"] == "prediction"]
+    shift = 0.6 * float(np.std(ages))
     for one in _after(events, change):
         if int(one["id"]) % 2:
             one["features"]["AGE"] += shift
