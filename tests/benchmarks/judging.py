@@ -27,10 +27,23 @@ from monitor.clock import DAY_US, SECOND_US, ManualClock
 from monitor.count.exchange import Pane
 from monitor.judge.model import ModelJudge
 from monitor.pipeline import Pipeline
+from monitor.reference.reference import Reference
+from monitor.run.first_pass import EventRange
+from monitor.run.reference_build import build_reference
 from monitor.run.reference_file import load_reference, save_reference
 from monitor.settings.tree import Settings
 from tests.benchmarks.material import MissingError, say, table
-from tests.engine import EVENTS, NOW_US, MemorySource, Recorded, admission_of, build, event, run_to_end, settings
+from tests.engine import (
+    CREDIT,
+    EVENTS,
+    NOW_US,
+    MemorySource,
+    Recorded,
+    admission_of,
+    event,
+    run_to_end,
+    settings,
+)
 
 NUMBERS: Final = 20
 NAMES: Final = ("red", "green", "blue", "black")
@@ -180,10 +193,17 @@ def _held(tree: Settings, live: list[bytes], path: Path) -> int:
         tracemalloc.stop()
 
 
-def _models(live: int) -> Iterator[tuple[str, Settings, Rows, Rows]]:
+def _reference(tree: Settings, events: Rows) -> Reference:
+    return build_reference(
+        tree, CREDIT, lambda: MemorySource({EVENTS: events}), ManualClock(NOW_US), EventRange(rows=REFERENCE_ROWS)
+    )
+
+
+def _models(wanted: Sequence[str], live: int) -> Iterator[tuple[str, Settings, Rows, Rows]]:
     windows = {"windows": {"pane": PANE_US}}
     for name, rows, model in (("plain", plain_rows, {}), ("everything", rows_of_everything, EVERYTHING)):
-        yield name, settings(model, **windows), rows(REFERENCE_ROWS, 0, 1), rows(live, REFERENCE_ROWS, 1)
+        if name in wanted:
+            yield name, settings(model, **windows), rows(REFERENCE_ROWS, 0, 1), rows(live, REFERENCE_ROWS, 1)
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -191,12 +211,13 @@ def run(arguments: Sequence[str]) -> None:
         prog="judging", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--events", type=int, default=20_000, help="behind the reference")
+    parser.add_argument("--only", default="plain,everything", help="models, between commas")
     asked = parser.parse_args(arguments)
     rows = []
     with tempfile.TemporaryDirectory(prefix="driftd-judging-") as folder:
-        for name, tree, reference, live in _models(asked.events):
+        for name, tree, reference, live in _models(asked.only.split(","), asked.events):
             path = Path(folder) / f"{name}.json"
-            save_reference(build(tree, reference), path)
+            save_reference(_reference(tree, reference), path)
             rows.append(measured(name, tree, [json.dumps(one).encode() for one in live], path))
             say("  ".join(map(str, rows[-1])))
     say()
