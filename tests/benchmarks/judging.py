@@ -3,8 +3,8 @@
 `plain` is 20 numbers, 5 columns of names, score and prediction. `everything` has the same columns and one of 2,000
 names in hash buckets, pairs of numbers that go together, a daily wave, segments, an embedding, a text, labels beside
 the predictions with what they say of performance, a named outcome, and two detectors. Its reference is of 14 days.
-Times are CPU of taking one pane whose base window is complete, once all lengths of window are full: fifteen evaluations
-or more. Memory is what Python and numpy hold of the model (`tracemalloc`), with its reference and windows, no source.
+Times are CPU of taking one pane whose base window is complete, once all lengths of window are full, the median
+of them. Memory is what Python and numpy hold (`tracemalloc`) of the model, its reference and windows, behind a restart.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference
 from monitor.run.reference_file import load_reference, save_reference
 from monitor.settings.tree import Settings
+from monitor.state.directory import StateDirectory
+from monitor.state.parts import Cut, state_in, whole_tree
 from tests.benchmarks.material import MissingError, say, table
 from tests.engine import (
     CREDIT,
@@ -150,13 +152,14 @@ def timed(spent: Spent) -> Any:  # noqa: ANN401 - whatever the patch is
 def measured(name: str, tree: Settings, live: list[bytes], path: Path) -> list[object]:
     """One row under HEAD of the reference in `path`."""
     spent = Spent()
+    pipeline, source = _pipeline(tree, live, path)
     with timed(spent):
-        _run(tree, live, path)
+        run_to_end(pipeline, source)
     judge = spent.judge
     if judge is None or judge.latest is None or not spent.evaluations:
         raise MissingError("no evaluation at all lengths; give more --events")
     relations = judge.prepared.reference.relations
-    held = _held(tree, live, path)
+    held = _held(tree, pipeline.to_state(), path)
     return [
         name,
         len(judge.prepared.columns),
@@ -171,26 +174,29 @@ def measured(name: str, tree: Settings, live: list[bytes], path: Path) -> list[o
     ]
 
 
-def _run(tree: Settings, live: list[bytes], path: Path) -> Pipeline:
+def _pipeline(tree: Settings, live: list[bytes], path: Path) -> tuple[Pipeline, MemorySource]:
     source = MemorySource({EVENTS: live})
     admission = admission_of(tree, load_reference(path))
-    pipeline = Pipeline(tree, admission, source, ManualClock(NOW_US + 400 * DAY_US), Recorded(), live=False)
-    run_to_end(pipeline, source)
-    return pipeline
+    return Pipeline(tree, admission, source, ManualClock(NOW_US + 400 * DAY_US), Recorded(), live=False), source
 
 
-def _held(tree: Settings, live: list[bytes], path: Path) -> int:
-    gc.collect()
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
-        pipeline = _run(tree, live, path)
+def _held(tree: Settings, cut: Cut, path: Path) -> int:
+    """Bytes of a model that goes on from a checkpoint."""
+    with tempfile.TemporaryDirectory() as folder, StateDirectory(folder) as store:
+        store.save(1, whole_tree(cut.whole), cut.parts)
         gc.collect()
-        held = tracemalloc.get_traced_memory()[0] - before
-        del pipeline
-        return held
-    finally:
-        tracemalloc.stop()
+        tracemalloc.start()
+        try:
+            pipeline, _ = _pipeline(tree, [], path)
+            loaded = store.load()
+            if loaded is None:
+                raise MissingError("no checkpoint")
+            pipeline.restore(state_in(loaded))
+            del loaded
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
 
 
 def _reference(tree: Settings, events: Rows) -> Reference:
@@ -210,7 +216,7 @@ def run(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="judging", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--events", type=int, default=20_000, help="behind the reference")
+    parser.add_argument("--events", type=int, default=18_000, help="behind the reference")
     parser.add_argument("--only", default="plain,everything", help="models, between commas")
     asked = parser.parse_args(arguments)
     rows = []
