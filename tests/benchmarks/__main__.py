@@ -34,6 +34,8 @@ ALL = (
     "formats",
     "segments",
     "segment-errors",
+    "judging",
+    "reference-build",
     "join",
     "off-path",
     "checkpoint",

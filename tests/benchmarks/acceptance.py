@@ -1,5 +1,7 @@
 """The acceptance streams, judged: pages before the change, how soon the right finding comes, how many incidents.
 
+`after` and `over`: predictions from the change to the first incident that tells of it, and to its end.
+
 The streams are recreated from real credit rows; the reference is each one's first 10,000 predictions. A stream whose
 cause is not in this version is shown as "not built", as long as it has no page.
 """
@@ -36,7 +38,9 @@ BASE: Final = 290
 BRIEF: Final = 4
 #: a restart loses what came after the last checkpoint: so many polls
 LOST_POLLS: Final = 3
-HEAD = ("stream", "seed", "before", "after", "within", "subject", "cause", "severity", "incidents", "tickets", "ok")
+HEAD = (
+    "stream", "seed", "before", "after", "within", "subject", "cause", "severity", "incidents", "tickets", "over", "ok",
+)  # fmt: skip
 
 Transitions = list[dict[str, Any]]
 
@@ -62,10 +66,23 @@ class Judged:
         first, worst = self._noted(wanted)
         delay = None if first is None else first["predictions"] - change
         within = None if wanted.subject == "" else self.stream.within
-        counts = ["-" if figure is None else f"{figure:,}" for figure in (delay, within)]
+        in_time = delay is not None and within is not None and delay <= within
+        right = in_time and _is(wanted, worst) and self._stayed(wanted, first)
+        over = self._resolved(first) if first else None
+        counts, ends = [_shown(delay), _shown(within)], _shown(over and over - change)
         named = [worst.get(name, "-") for name in ("subject", "cause", "severity")]
-        verdict = self._verdict(wanted, before, after, delay, worst)
-        return [self.name, self.seed, len(before), *counts, *named, len(after), tickets, verdict]
+        verdict = self._verdict(wanted, before, after, right=right)
+        return [
+            self.name,
+            self.seed,
+            len(before),
+            *counts,
+            *named,
+            len(after),
+            tickets,
+            ends,
+            verdict,
+        ]
 
     def _first_with(self, severity: str) -> Transitions:
         """The first transition of each incident at which it is at least as severe."""
@@ -86,9 +103,10 @@ class Judged:
         pages = [one for one in self._first_with(PAGE) if one["predictions"] > self.stream.change]
         return (pages[0], pages[0]["findings"][0]) if pages else (None, {})
 
-    def _verdict(
-        self, wanted: Wanted, before: Transitions, after: Transitions, delay: int | None, worst: dict[str, Any]
-    ) -> str:
+    def _stayed(self, wanted: Wanted, first: dict[str, Any] | None) -> bool:
+        return not wanted.stays or (first is not None and self._resolved(first) is None)
+
+    def _verdict(self, wanted: Wanted, before: Transitions, after: Transitions, *, right: bool) -> str:
         if wanted.burst:
             after = [page for page in after if not self._was_brief(page)]
         silent = not before and not after
@@ -97,8 +115,7 @@ class Judged:
         if not _is_built(wanted):
             return "not built" if silent else "NOT"
         fewest, most = wanted.incidents if wanted.severity == PAGE else (0, 0)
-        in_time = delay is not None and self.stream.within is not None and delay <= self.stream.within
-        right = not before and fewest <= len(after) <= most and _is(wanted, worst) and in_time
+        right = right and not before and fewest <= len(after) <= most
         closed = most == 1 or all(self._resolved(page) is not None for page in after)
         return "ok" if right and closed and self.as_without_restarts else "NOT"
 
@@ -112,6 +129,10 @@ class Judged:
         return end is not None and end - self.stream.change <= burst + BRIEF * BASE
 
 
+def _shown(predictions: int | None) -> str:
+    return "-" if predictions is None else f"{predictions:,}"
+
+
 def _is(wanted: Wanted, found: dict[str, Any]) -> bool:
     return bool(found) and found["cause"] == wanted.cause and wanted.subject in found["subject"].split("~")
 
@@ -123,12 +144,13 @@ def _is_built(wanted: Wanted) -> bool:
 def run(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="acceptance", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--only", default=",".join(WANTED), help="names of streams")
     parser.add_argument("--segments", default="", help="names of features, such as SEX,EDUCATION")
     asked = parser.parse_args(arguments)
     segments = tuple(asked.segments.split(",")) if asked.segments else ()
     rows: list[list[object]] = []
-    for seed in range(1, asked.seeds + 1):
+    for seed in range(asked.first, asked.first + asked.seeds):
         with tempfile.TemporaryDirectory(prefix="driftd-acceptance-") as folder:
             for name in asked.only.split(","):
                 rows.append(judged(name, seed, Path(folder), segments).row())

@@ -29,7 +29,7 @@ class Wanted:
     `subject` "" is nothing at all; a pair has a subject if one of its columns is it. `incidents` (fewest, most) that
     are ever a page. `within` predictions; None: as the generator's truth says. `after_labels`: they are
     counted from when nearly all labels of the first changed predictions have come. `burst` predictions of a burst: a
-    page that was resolved with the third base window behind it is none.
+    page that was resolved with the third base window behind it is none. `stays`: its incident is not over by the end.
     """
 
     subject: str = ""
@@ -39,6 +39,7 @@ class Wanted:
     within: int | None = None
     burst: int = 0
     after_labels: bool = False
+    stays: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ GENERATED: Final[dict[str, Wanted]] = {
     "calibration_drift": Wanted("credit", "calibration", after_labels=True),
     "seasonality": NOTHING,
     # of two days and a third a daily wave is known, but not how much days differ: that takes seven, for a page
-    "seasonality_plus_drift": Wanted("AGE", "distribution", severity="ticket"),
+    "seasonality_plus_drift": Wanted("AGE", "distribution", severity="ticket", stays=True),
     "traffic_drop": Wanted("credit", "traffic", severity="ticket"),
     "traffic_stop": Wanted("credit", "traffic", severity="ticket"),
     # both after twice the longest wait for a label in the reference: labels that do not come may come late
@@ -216,7 +217,8 @@ def _clock_skew(events: Events, change: int, rng: np.random.Generator, within: i
 def _one_of_two_partitions(events: Events, change: int, _rng: np.random.Generator, within: int | None) -> Stream:
     """AGE is 0.6 standard deviations higher in one partition of two."""
     references = _reference(events)
-    shift = 0.6 * float(np.std([one["features"]["AGE"] for one in references["1"]]))
+    ages = [one["features"]["AGE"] for one in references["1"] if one["type"] == "prediction"]
+    shift = 0.6 * float(np.std(ages))
     for one in _after(events, change):
         if int(one["id"]) % 2:
             one["features"]["AGE"] += shift

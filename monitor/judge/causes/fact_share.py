@@ -15,14 +15,14 @@ import numpy as np
 from monitor.findings import Figures, Finding, FindingKey, Span
 from monitor.judge.causes.cause import CauseName, Evaluation, SequentialCause
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
-from monitor.judge.windows.fact_blocks import FactBlock, FactBlocks
+from monitor.judge.windows.fact_blocks import MOST_OF_SHARE, FactBlock, FactBlocks
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import BASE_EVENTS, Windows
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.further import AHEAD, DUPLICATES
 from monitor.stats.testing.ending import left_of
-from monitor.stats.testing.fact_share import Excess, FactShare
+from monitor.stats.testing.fact_share import Excess, FactShare, still_over
 from monitor.text import many, percent
 
 
@@ -57,10 +57,11 @@ class _Share(SequentialCause):
         return self.policy.least_effect(self._key.cause, "", LEAST_QUALITY_CHANGE)
 
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
-        """By the size of the change alone."""
         if key != self._key or self._reference is None:
             return None
-        return self._excess(evaluation.windows, 0) / max(self._least(), 1e-9)
+        windows = evaluation.windows
+        hits, events = self._counts(windows, 0)
+        return still_over(self._reference, hits, events, windows.lengths[0], MOST_OF_SHARE, self._least())
 
     def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
         if key != self._key or self._reference is None:
@@ -71,9 +72,14 @@ class _Share(SequentialCause):
         return left_of(self._excess(evaluation.windows, 0), float(then[0])) if then[0] > 0 else 0.0
 
     def _excess(self, windows: Windows, window: int) -> float:
-        hits, events = int(windows.further(self.counted, 1)[window, 0]), windows.spans[window].events
+        hits, events = self._counts(windows, window)
         before = 0.0 if self._reference is None else self._reference.share
-        return hits / max(hits + events, 1) - before
+        return hits / max(events, 1) - before
+
+    def _counts(self, windows: Windows, window: int) -> tuple[int, int]:
+        """Hits, and events with the hits."""
+        hits = int(windows.further(self.counted, 1)[window, 0])
+        return hits, hits + windows.spans[window].events
 
     @classmethod
     def size(cls, figures: Figures, *, numeric: bool) -> str:

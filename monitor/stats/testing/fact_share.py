@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import chdtri
 
 from monitor.stats.digits import rounded
 from monitor.stats.sliding import TIMES_LARGEST, sliding
@@ -24,6 +25,8 @@ Ints = NDArray[np.int64]
 LONGEST: Final = 16
 #: least windows of a length in the reference, side by side
 MIN_WINDOWS: Final = 3
+#: chance of so few hits, if the share were above what counts as the largest that is possible
+SURELY: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,18 @@ def judged(
         beyond = share / (TIMES_LARGEST * largest) if largest > 0 else math.inf
         found.append(Excess(length, k, n, share, p, min(evidence, asked, beyond)))
     return max(found, key=lambda one: one.exceedance, default=None)
+
+
+def still_over(reference: FactShare, hits: int, events: int, blocks: int, alpha: float, least_effect: float) -> float:
+    """Exceedance of a window of so many blocks at the end of a finding: as when it opens, but by the largest share
+    that so few hits may still be of, as a quarter of a small change is within the noise of a few hundred events."""
+    if not reference.largest:
+        return 0.0
+    largest = reference.largest[min(blocks.bit_length(), len(reference.largest)) - 1]
+    at_most = float(chdtri(2 * hits + 2, SURELY)) / 2 / max(events, 1)
+    evidence = math.log(max(_tail(hits, events, reference), 1e-300)) / math.log(alpha)
+    beyond = at_most / (TIMES_LARGEST * largest) if largest > 0 else math.inf
+    return min(evidence, (at_most - reference.share) / max(least_effect, 1e-9), beyond)
 
 
 def _tail(hits: int, events: int, reference: FactShare) -> float:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from monitor.events import Partition
 from monitor.pipeline import Pipeline
 from monitor.reference.file.encoding import from_json, to_json
-from monitor.stats.testing.fact_share import FactShare, judged, learned
+from monitor.stats.testing.fact_share import FactShare, judged, learned, still_over
 from tests.engine import (
     CREDIT,
     EVENTS,
@@ -86,6 +87,15 @@ def test_a_few_of_them_are_not_said(stream: list[Event]) -> None:
 
 def test_the_least_effect_is_a_setting(stream: list[Event]) -> None:
     assert told(sent_again(stream), {"least_effect": {"duplicates": 0.9}}) == []
+
+
+def test_a_lasting_share_is_not_over_because_it_looked_larger_at_first(stream: list[Event]) -> None:
+    """Of 260 events five in a hundred have a wrong time, then one in 105: a little less than the least effect."""
+    at_first = skewed(stream, 20)[: CHANGE + 260]
+    transitions = told([*at_first, *skewed(stream, 105)[CHANGE + 260 :]])
+    assert [one["transition"] for one in transitions] == ["opened"]
+    over = told([*at_first, *stream[CHANGE + 260 :]])
+    assert [one["transition"] for one in over] == ["opened", "resolved"]
 
 
 def test_they_do_not_depend_on_how_polls_cut_the_stream(stream: list[Event]) -> None:
@@ -166,6 +176,15 @@ def test_the_largest_share_is_that_of_sliding_windows() -> None:
         assert largest == pytest.approx(shares.max(), rel=1e-5)
     assert FactShare.from_plain(known.to_plain()) == known
     assert known.share == hits.sum() / events.sum()
+
+
+def test_a_lasting_share_seldom_looks_over_and_none_at_all_does() -> None:
+    """Chance that three base windows of a share of 2 % look as if it were over, by the exact binomial."""
+    known = FactShare(0, 10_000, (0.0, 0.0, 0.0))
+    events = 870
+    looks_over = [hits for hits in range(60) if still_over(known, hits, events, 3, 1e-4, 0.01) < 1]
+    assert 0 in looks_over
+    assert np.sum(binom.pmf(looks_over, events, 0.02)) < 1e-4
 
 
 def test_windows_like_those_of_the_reference_are_not_over() -> None:
