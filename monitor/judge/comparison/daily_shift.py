@@ -77,7 +77,7 @@ class DailyShift:
 
     def _residuals(self, base: Block, times: Floats, width: int) -> Floats:
         """(shifts, N) mean squares of the shares of cuts or categories, relative to what chance makes of them."""
-        found: list[Floats] = []
+        found: list[Floats] = [np.zeros((len(SHIFTS), 0))]  # waves may all be weekly
         for s, side in enumerate(self._sides):
             own = [c for of, c in self._columns if of == s]
             if side.season is None or not own:
