@@ -24,6 +24,7 @@ from monitor.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, ManualClock
 from monitor.count.exchange import LabelExchange
 from monitor.count.labels.aggregator import LabelAggregators
 from monitor.count.labels.cohorts import LabelCohort
+from monitor.count.labels.join_tables import coded
 from monitor.count.labels.joins import Joins, LabelColumns
 from monitor.count.totals import Totals
 from monitor.decode.columns import ABSENT_VALUE, Outcomes
@@ -227,7 +228,8 @@ class Live:
         answers = columns[PREDICTION].tolist()
         score = columns[SCORE].astype(np.float64)
         own: list[object] = [None] * len(ids)
-        join.join.add_predictions(join.join.code(CREDIT), ids.astype(np.uint64), times, score, answers, own)
+        codes = coded(join.join.code(CREDIT), np.zeros(len(ids), np.int64))
+        join.join.add_predictions(codes, ids.astype(np.uint64), times, score, answers, own)
         self._add_labels(*stream.labels(end_us))
         self._exchange.put_joined(self._joins.step(lambda _: end_us))
         for pane in self._simulation.panes(columns, iter([times])):

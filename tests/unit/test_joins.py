@@ -13,7 +13,7 @@ from monitor.clock import SECOND_US, ManualClock
 from monitor.count.exchange import Pane
 from monitor.count.labels import model_join
 from monitor.count.labels.cohorts import LabelCohort
-from monitor.count.labels.join_tables import pack
+from monitor.count.labels.join_tables import coded, pack
 from monitor.events import ModelKey, Partition
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
@@ -214,7 +214,7 @@ def test_a_model_version_that_starts_afresh_counts_no_label_of_its_predictions_b
 def test_a_label_that_is_replaced_all_the_time_takes_no_more_memory() -> None:
     join = model_join.ModelJoin(500 * SECOND_US, 10 * SECOND_US, 1_000_000)
     code, name, nothing = join.code(CREDIT), np.array([7], np.uint64), np.zeros(100, np.int64)
-    join.add_predictions(code, name, np.array([START_US]), np.array([0.5]), [1], [None])
+    join.add_predictions(coded(code, nothing[:1]), name, np.array([START_US]), np.array([0.5]), [1], [None])
     fates, most = Counter[int](), 0
     for at in range(300):
         effect_us = START_US + at * SECOND_US + np.arange(100)

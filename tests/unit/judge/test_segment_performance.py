@@ -20,7 +20,7 @@ from monitor.reference.configured import as_configured
 from monitor.reference.file.encoding import from_json, to_json
 from monitor.reference.file.validity import fault_of
 from monitor.reference.reference import Reference
-from monitor.run.replay import human_line
+from monitor.run.human_lines import human_line
 from monitor.settings.tree import Settings
 from monitor.stats.performance.label_sums import SCORE_STEPS
 from monitor.stats.performance.label_tally import LabelTally, merged_labels
