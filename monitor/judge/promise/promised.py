@@ -16,6 +16,7 @@ from monitor.judge.model import ModelJudge
 from monitor.judge.windows.pyramid import BASE_EVENTS
 from monitor.judge.words.setting_notes import pages_besides
 from monitor.reference.monitored import Monitored
+from monitor.reference.notes.performance import why_not_judged
 from monitor.reference.reference import Reference
 from monitor.settings.model import Budget, Model
 from monitor.settings.tree import Settings
@@ -95,7 +96,7 @@ def promise_of(judge: ModelJudge, traffic: Traffic, share: float = 1.0) -> Model
         starting_us=tuple(n * traffic.base_us for n in sorted({one.starts_after for one in shares if not one.why_not})),
         max_severity=judge.monitored.model.max_severity,
         columns=tuple(columns),
-        performance_judged=judge.judge.performance.is_judged,
+        performance_not_judged=("" if judge.judge.performance.is_judged else why_not_judged(judge.monitored.reference)),
         besides=tuple(pages_besides(judge.monitored.model)),
     )
 

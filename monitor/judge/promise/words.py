@@ -95,7 +95,7 @@ def _unseen(promise: ModelPromise) -> Iterator[str]:
             least, most = (_short(one, one.unseen) for one in (by_size[0], by_size[-1]))
             smallest.append(f"{words} below {least}" + (f" to {most}, by column" if most != least else ""))
     small = f"{' or '.join(smallest)} (chance makes as much); " if smallest else ""
-    wrong = "" if promise.performance_judged else "wrong predictions (the reference has too few labels); "
+    wrong = f"wrong predictions ({why}); " if (why := promise.performance_not_judged) else ""
     yield (
         f"not seen: {small}how columns change together, but for the pairs that are compared; {wrong}"
         "what the events do not carry"

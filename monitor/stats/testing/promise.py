@@ -300,8 +300,8 @@ class ModelPromise:
 
     `pages` in `per_us` microseconds is what it may page by chance, `used` of them are spent. The reference has so many
     `events`. `starting_us`: for how long after a start distributions do not page, each time once, the shortest first.
-    Nothing is worse than `max_severity`. `performance_judged`: labels are compared with the reference's. `besides` are
-    causes that page outside the budget.
+    Nothing is worse than `max_severity`. `performance_not_judged`: why labels are not compared with the reference's, ""
+    if they are. `besides` are causes that page outside the budget.
     """
 
     pages: float
@@ -313,7 +313,7 @@ class ModelPromise:
     starting_us: tuple[float, ...]
     max_severity: str
     columns: tuple[ColumnPromise, ...]
-    performance_judged: bool = False
+    performance_not_judged: str = ""
     besides: tuple[str, ...] = ()
 
 

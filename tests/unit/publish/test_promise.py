@@ -75,6 +75,12 @@ def test_the_statement_says_what_pages_by_chance_what_is_seen_what_is_not_and_wh
     assert "after a start, distributions page only once 7.5 min of traffic is known" in said
 
 
+def test_the_statement_says_why_wrong_predictions_are_not_seen() -> None:
+    assert not any("wrong predictions" in line for line in statement(promise_of("AGE")))
+    alone = replace(promise_of("AGE"), performance_not_judged="the reference was made without labels")
+    assert any("wrong predictions (the reference was made without labels)" in line for line in statement(alone))
+
+
 def test_traffic_other_than_the_references_is_said() -> None:
     promise = promise_of("AGE")
     faster = statement(replace(promise, events_per_second=100, of_reference=60.0))
