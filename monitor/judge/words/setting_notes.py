@@ -11,7 +11,7 @@ from monitor.judge.promise.budget import TICKETS_PER_US
 from monitor.settings.model import LEAST_WARMUP, Model, WarmUp
 
 #: causes that are judged outside the page budget, and pages of which the settings may make
-OUTSIDE_THE_BUDGET: Final = ("traffic", "duplicates", "clock", "schema", "label_delay", "label_coverage")
+OUTSIDE_THE_BUDGET: Final = ("traffic", "duplicates", "clock", "schema", "label_delay", "label_coverage", "fairness")
 
 
 #: settings of whoever has labels
