@@ -30,20 +30,30 @@ from monitor.settings.tree import Settings
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.testing.fact_share import FactShare
 
+#: at most so many cohorts of a reference are learned from
+MOST_COHORTS: Final = 10_000
 #: shares of the late labels whose delays a reference holds
 SHARES: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 
+#: start and end of predictions, and their labels
+_Cohort = tuple[int, int, LabelTally]
+
 
 class _Cohorts(StatelessStage2):
-    """Stage 2 that collects labels by cohort of their predictions' times, those that came with them too."""
+    """Stage 2 that collects labels by their predictions' times, those that came with them too.
 
-    def __init__(self, key: ModelKey, width_us: int, pane_us: int) -> None:
+    The variance of errors is learned from cohorts as narrow as can be (`learned_us`): what depends on each other within
+    one does not show. When labels come is learned of those that are judged (`width_us`).
+    """
+
+    def __init__(self, key: ModelKey, width_us: int, learned_us: int) -> None:
         super().__init__()
         self._key = key
         self._width_us = width_us
-        self._pane_us = pane_us
-        self.cohorts: dict[int, LabelTally] = {}
-        #: by cohort: predictions, and late labels by how many microseconds after its end they took effect
+        self._learned_us = learned_us
+        self.learned: dict[int, LabelTally] = {}
+        #: by judged cohort: labels; predictions; late labels by how many microseconds after its end they took effect
+        self.labels: Counter[int] = Counter()
         self.predictions: Counter[int] = Counter()
         self.delays: dict[int, Counter[int]] = {}
         #: values of each outcome by how long after the end of their cohort they took effect
@@ -63,8 +73,10 @@ class _Cohorts(StatelessStage2):
         for cohort in cohorts:
             if cohort.key != self._key or not (cohort.inline or cohort.joined):
                 continue
+            learned_us = cohort.start_us // self._learned_us * self._learned_us
+            self.learned.setdefault(learned_us, LabelTally()).merge(cohort.tally)
             start_us = cohort.start_us // self._width_us * self._width_us
-            self.cohorts.setdefault(start_us, LabelTally()).merge(cohort.tally)
+            self.labels[start_us] += cohort.tally.total
             delay_us = max(until_us - start_us - self._width_us, 0)
             if cohort.joined and cohort.tally.total:
                 self.labels_until_us = max(self.labels_until_us, until_us)
@@ -92,34 +104,48 @@ def learn_from_labels(
     model = next(model for model in settings.models if model.name == key.model)
     horizon_us, pane_us = model.labels.horizon, settings.windows.pane
     width_us = cohort_us(horizon_us, pane_us)
-    collector = _Cohorts(key, width_us, pane_us)
+    learned_us = learned_cohort_us(width_us, pane_us, reference.end_us - reference.start_us)
+    collector = _Cohorts(key, width_us, learned_us)
     blank = replace(reference, outcomes=None)
     admission = Admission(settings, References({key.model: {key.version: blank}}))
     outputs = ReplayOutputs(lambda _: None)
     pipeline = Pipeline(settings, admission, source, clock, outputs, stage2=collector, decoders=decoder_for, live=False)
+    pipeline.joins.handed_on_us = learned_us
     ended, last_us = False, reference.end_us + horizon_us
     while not ended and collector.until_us <= last_us:
         ended = source.ended()
         pipeline.turn()
-    inside = [
-        start_us
-        for start_us in sorted(collector.cohorts.keys() | collector.predictions.keys())
-        if reference.start_us - width_us < start_us < reference.end_us and not event_range.excludes(start_us)
+
+    def inside(starts: Iterable[int], width_us: int) -> list[int]:
+        within = (start_us for start_us in starts if reference.start_us - width_us < start_us < reference.end_us)
+        return sorted(start_us for start_us in within if not event_range.excludes(start_us))
+
+    judged = inside(collector.labels.keys() | collector.predictions.keys(), width_us)
+    learned = [
+        (start_us, start_us + learned_us, collector.learned[start_us])
+        for start_us in inside(collector.learned, learned_us)
     ]
-    performance = _performance(reference, collector, inside, width_us)
-    facts = () if performance is None else _facts(performance, collector, inside, width_us)
-    return LateLabels(performance, facts, _outcomes(inside, collector, model, width_us))
+    performance = _performance(reference, collector, judged, learned)
+    facts = () if performance is None else _facts(performance, collector, judged, width_us)
+    return LateLabels(performance, facts, _outcomes(learned, collector, model))
+
+
+def learned_cohort_us(width_us: int, pane_us: int, span_us: int) -> int:
+    """Microseconds of panes that a cohort of `width_us` is cut into: as few as `MOST_COHORTS` in `span_us` allow."""
+    panes = width_us // pane_us
+    enough = (by for by in range(1, panes + 1) if panes % by == 0 and span_us <= MOST_COHORTS * by * pane_us)
+    return next(enough, panes) * pane_us
 
 
 def _performance(
-    reference: Reference, collector: _Cohorts, inside: Sequence[int], width_us: int
+    reference: Reference, collector: _Cohorts, judged: Sequence[int], learned: Iterable[_Cohort]
 ) -> ReferencePerformance | None:
-    delays = sum((collector.delays.get(start_us, Counter()) for start_us in inside), Counter[int]())
+    delays = sum((collector.delays.get(start_us, Counter()) for start_us in judged), Counter[int]())
     if not delays.total():
         return None
     learner = PerformanceLearner(reference.task, reference.positive)
-    for start_us in inside:
-        learner.add(start_us, start_us + width_us, collector.cohorts.get(start_us, LabelTally()))
+    for start_us, end_us, tally in learned:
+        learner.add(start_us, end_us, tally)
     return learner.finish(delays_of(delays), delays.total())
 
 
@@ -132,7 +158,7 @@ def _facts(
     return label_facts(
         LabelledCohort(
             collector.predictions[start_us],
-            collector.cohorts.get(start_us, LabelTally()).total,
+            collector.labels[start_us],
             (came := collector.delays.get(start_us, Counter())).total(),
             sum(count for delay, count in came.items() if delay > usual_us),
         )
@@ -141,13 +167,12 @@ def _facts(
     )
 
 
-def _outcomes(inside: Iterable[int], collector: _Cohorts, model: Model, width_us: int) -> dict[str, ReferenceOutcome]:
-    cohorts = [(start_us, collector.cohorts[start_us]) for start_us in inside if start_us in collector.cohorts]
+def _outcomes(learned: Sequence[_Cohort], collector: _Cohorts, model: Model) -> dict[str, ReferenceOutcome]:
     found = {}
     for name, delays in sorted(collector.outcome_delays.items()):
         own = [
-            OutcomeCohort(start_us, start_us + width_us, tally.outcomes[name])
-            for start_us, tally in cohorts
+            OutcomeCohort(start_us, end_us, tally.outcomes[name])
+            for start_us, end_us, tally in learned
             if name in tally.outcomes
         ]
         settings = model.outcomes.get(name)

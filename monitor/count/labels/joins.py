@@ -90,6 +90,8 @@ class Joins:
         self._settings, self._admission, self._warmed_up_us = settings, admission, warmed_up_us
         self._aggregators, self._totals = aggregators, totals
         self._pane_us = settings.windows.pane
+        #: width of the cohorts that labels are handed on in, where it is not that of the model's horizon
+        self.handed_on_us: int | None = None
         self.models: dict[str, JoinedModel] = {}
         #: the names of `_known_names` by model
         self._known: dict[str, frozenset[str]] = {}
@@ -249,7 +251,7 @@ class Joins:
 
     def _changed(self, known: JoinedModel, changes: Changes, live: dict[int, Monitored]) -> Iterator[Effective]:
         """Changes of the tallies of cohorts, by the pane in which they take effect."""
-        cohort_us = known.join.cohort_us
+        cohort_us = self.handed_on_us or known.join.cohort_us
         for code, monitored in live.items():
             at = np.flatnonzero((changes.code == code) & self._has_class(monitored.key, changes.time_us))
             if not len(at):

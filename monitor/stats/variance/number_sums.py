@@ -2,18 +2,20 @@
 
 The rows of a cohort are made up so that their sums are the cohort's, in an order that means nothing: dependence within
 a cohort shows in blocks as long as a cohort, as errors that come in runs show in blocks as long as the runs. Blocks
-that are longer than the longest dependence give the long-run variance (`stats.long_run`).
+that are longer than the longest dependence give the long-run variance (`stats.long_run`). A few large cohorts tell
+nothing of that.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.stats.testing.mean_difference import ROWS, SQUARES, SUM
-from monitor.stats.variance.long_run import PIECE, BlockSums, LongRun, settle_alone
+from monitor.stats.variance.long_run import PIECE, TOO_SHORT, BlockSums, LongRun, settle_alone
 
 Floats = NDArray[np.float64]
 
@@ -21,6 +23,8 @@ _SEED: Final = 20
 #: p-value below which a longer block contradicts that rows are independent: 5 % of independent references of 10,000
 #: rows are called dependent by it, where 0.05 would call 18 % so, and each of those pages late
 CHANCE: Final = 0.01
+#: cohorts of several rows from which on the variance is known well enough for pages
+LEAST_COHORTS: Final = 32
 _ONE_NUMBER: Final = np.ones((1, 1))
 
 
@@ -32,6 +36,7 @@ class NumberSums(BlockSums):
         self._rng = np.random.default_rng(_SEED)
         self._numbers: list[Floats] = []
         self._moments = np.zeros(4)
+        self._cohorts = 0
 
     def add_cohort(self, moments: Floats) -> None:
         """Add a cohort by its moments (4,)."""
@@ -39,6 +44,7 @@ class NumberSums(BlockSums):
         if rows <= 0:
             return
         self._moments += moments
+        self._cohorts += 1
         self._numbers.append(_rows_like(moments, rows, self._rng))
         self._held += rows
         while self._held >= PIECE:
@@ -55,7 +61,10 @@ class NumberSums(BlockSums):
         rows = max(float(self._moments[ROWS]), 1.0)
         mean = self._moments[SUM] / rows
         self._spread = np.array([max(self._moments[SQUARES] / rows - mean**2, 0.0)])
-        return settle_alone(self.finish(), CHANCE)
+        found = settle_alone(self.finish(), CHANCE)
+        if self._cohorts < min(LEAST_COHORTS, rows):
+            return replace(found, settled=False, reason=TOO_SHORT)
+        return found
 
 
 def _rows_like(moments: Floats, rows: int, rng: np.random.Generator) -> Floats:

@@ -17,7 +17,7 @@ from monitor.reference.performance_part import is_judged
 from monitor.reference.reference import Reference
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference
-from monitor.run.reference_labels import delays_of
+from monitor.run.reference_labels import MOST_COHORTS, delays_of, learned_cohort_us
 from monitor.stats.performance.label_tally import LabelTally
 from tests.engine import CREDIT, EVENTS, NOW_US, Credit, Event, MemorySource, replayed, settings, transitions_in
 
@@ -27,12 +27,15 @@ CHANGE = 4_000
 LABEL = {"type": "label", "model": "credit", "version": "1"}
 
 
-def stream(events: int, seed: int, then: float, *, slow: bool = False, stop: bool = False) -> list[Event]:
+def stream(events: int, seed: int, then: float, *, slow: bool = False, stop: bool = False, run: int = 1) -> list[Event]:
     """One label in ten is not as predicted, and from the change on so many; labels come 2 to 6 minutes later.
 
-    `slow`: from the change on 50 minutes later. `stop`: from the change on none comes.
+    `slow`: from the change on 50 minutes later. `stop`: from the change on none comes. So many in a `run` are all right
+    or all wrong.
     """
-    lots = np.random.default_rng(seed + 50).random((events, 2)).tolist()
+    drawn = np.random.default_rng(seed + 50).random((events, 2))
+    drawn[:, 0] = np.repeat(drawn[::run, 0], run)[:events]
+    lots = drawn.tolist()
     made: list[Event] = []
     for at, (event, (lot, wait)) in enumerate(zip(Credit(events, seed=seed), lots, strict=True)):
         changed = at >= CHANGE
@@ -65,6 +68,25 @@ def test_a_reference_learns_from_late_labels_and_how_late_they_come() -> None:
     assert known.maturity_us is not None
     assert 5 * MINUTE < known.maturity_us / US < 7 * MINUTE
     assert [share for _, share in known.came] == sorted(share for _, share in known.came)
+
+
+@pytest.mark.parametrize("run", [1, 10])
+def test_errors_in_runs_are_learned_where_a_cohort_is_longer_than_the_runs(run: int) -> None:
+    daily = settings({"labels": {"horizon": "24h"}})  # in cohorts of a quarter of an hour, eleven in all
+    source = partial(MemorySource, {EVENTS: stream(10_000, 1, 0.1, run=run)})
+    known = build_reference(daily, CREDIT, source, ManualClock(NOW_US), EventRange(rows=9_000)).performance
+    assert known is not None
+    found = known.errors["accuracy"].long_run
+    assert (found.reason == "independent") is (run == 1)
+    assert run / 2 < found.variance[0] < 2 * run
+
+
+def test_learned_cohorts_cut_the_judged_ones_and_are_no_more_than_can_be_held() -> None:
+    for width, span in ((1, 1), (360, 100), (360, 10_000_000), (605, 60_480), (361, 10_000_000)):
+        learned = learned_cohort_us(width * 10, 10, span * 10)
+        assert width * 10 % learned == 0
+        assert learned == width * 10 or span * 10 <= MOST_COHORTS * learned
+    assert learned_cohort_us(8_640_000_000, 10_000_000, 3_600_000_000) == 10_000_000
 
 
 def test_a_fall_of_accuracy_pages_once_its_labels_have_come() -> None:
