@@ -176,9 +176,9 @@ def _outcomes(learned: Sequence[_Cohort], collector: _Cohorts, model: Model) -> 
             if name in tally.outcomes
         ]
         settings = model.outcomes.get(name)
-        learned = learn_outcome(own, None if settings is None else settings.kind, delays_of(delays))
-        if learned is not None:
-            found[name] = learned
+        outcome = learn_outcome(own, None if settings is None else settings.kind, delays_of(delays))
+        if outcome is not None:
+            found[name] = outcome
     return found
 
 
