@@ -30,8 +30,10 @@ from monitor.settings.tree import Settings
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.testing.fact_share import FactShare
 
-#: at most so many cohorts of a reference are learned from
+#: at most so many cohorts of a reference are learned from, and fewer where each is large: this part of them for every
+#: so many segments or classes
 MOST_COHORTS: Final = 10_000
+LARGER_BY: Final = 4
 #: shares of the late labels whose delays a reference holds
 SHARES: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 
@@ -104,7 +106,9 @@ def learn_from_labels(
     model = next(model for model in settings.models if model.name == key.model)
     horizon_us, pane_us = model.labels.horizon, settings.windows.pane
     width_us = cohort_us(horizon_us, pane_us)
-    learned_us = learned_cohort_us(width_us, pane_us, reference.end_us - reference.start_us)
+    segments = 0 if reference.segments is None else len(reference.segments.keys)
+    most = MOST_COHORTS * LARGER_BY // (LARGER_BY + segments + len(reference.probability_classes))
+    learned_us = learned_cohort_us(width_us, pane_us, reference.end_us - reference.start_us, most)
     collector = _Cohorts(key, width_us, learned_us)
     blank = replace(reference, outcomes=None)
     admission = Admission(settings, References({key.model: {key.version: blank}}))
@@ -130,10 +134,10 @@ def learn_from_labels(
     return LateLabels(performance, facts, _outcomes(learned, collector, model))
 
 
-def learned_cohort_us(width_us: int, pane_us: int, span_us: int) -> int:
-    """Microseconds of panes that a cohort of `width_us` is cut into: as few as `MOST_COHORTS` in `span_us` allow."""
+def learned_cohort_us(width_us: int, pane_us: int, span_us: int, most: int = MOST_COHORTS) -> int:
+    """Microseconds of panes that a cohort of `width_us` is cut into: as few as allow `most` in `span_us`."""
     panes = width_us // pane_us
-    enough = (by for by in range(1, panes + 1) if panes % by == 0 and span_us <= MOST_COHORTS * by * pane_us)
+    enough = (by for by in range(1, panes + 1) if panes % by == 0 and span_us <= most * by * pane_us)
     return next(enough, panes) * pane_us
 
 

@@ -160,11 +160,13 @@ def test_probabilities_are_of_whole_predictions_beside_known_labels_and_many_cla
     assert (many.sums["scored"], "classed" in many.sums, bool(many.class_scores)) == (1, False, False)
 
 
-def test_predictions_that_waited_in_a_state_of_before_count_for_the_confusion_alone() -> None:
-    scores = {"a": 0.5, "b": 0.25, "c": 0.25}
-    first = [event(at, id=f"p{at}", prediction="a", scores=scores) for at in range(3)]
-    more = [event(20 + at, id=f"q{at}", prediction="a", scores=scores) for at in range(2)]
-    labels = [event(40, type="label", id=one["id"], label="a") for one in (*first, *more)]
+@pytest.mark.parametrize(("version", "later"), [("1", "1"), ("2", "2"), ("2", "1"), ("2", "3")])
+def test_predictions_that_waited_in_a_state_of_before_count_for_the_confusion_alone(version: str, later: str) -> None:
+    # predictions of another version may have made the kept probabilities narrower than this one's
+    key, other = ModelKey("credit", version), ModelKey("credit", later)
+    first = [event(at, id=f"p{at}", prediction="a", version=version, scores=of(key)) for at in range(3)]
+    more = [event(20 + at, id=f"q{at}", prediction="a", version=later, scores=of(other)) for at in range(2)]
+    labels = [event(40, type="label", id=one["id"], version=one["version"], label="a") for one in (*first, *more)]
     stream = {EVENTS: [*first, *more, *labels]}
     made, source = pipeline(stream, len(first))
     made.turn()
@@ -178,5 +180,12 @@ def test_predictions_that_waited_in_a_state_of_before_count_for_the_confusion_al
     while not source.ended():
         made.turn()
     made.turn()
-    tally = made.totals.labels.of(CREDIT)
-    assert (tally.pairs, tally.sums["classed"], tally.sums["scored"]) == ({("a", "a"): 5}, 2, 2)
+    tally, known = made.totals.labels.of(key), 2 * (version == later)
+    assert tally.pairs == {("a", "a"): 3 + known}
+    assert (tally.sums.get("classed", 0), tally.sums.get("scored", 0)) == (known, known)
+
+
+def of(key: ModelKey) -> dict[str, float]:
+    """Scores of all classes of a version, half of which is the first one's."""
+    names = CLASSES[key]
+    return dict.fromkeys(names, 0.5 / (len(names) - 1)) | {names[0]: 0.5}

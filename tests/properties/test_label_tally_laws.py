@@ -17,6 +17,7 @@ from monitor.state.codec import decode, encode
 from monitor.stats.performance.class_scores import PLACES, ClassScores
 from monitor.stats.performance.label_sums import UNITS
 from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.performance.outcome_tally import OutcomeTally
 from tests.engine import (
     CREDIT,
     EVENTS,
@@ -159,3 +160,14 @@ def test_every_label_is_counted_once_in_its_predictions_pane_however_the_stream_
     expected = {pane: tally for pane, tally in expected.items() if tally.total or pane == -1}
     assert counted(batches, task) == expected
     assert counted([[one] for one in events], task) == expected
+
+
+def test_a_change_that_moves_a_label_between_segments_is_one_with_and_without_an_outcome() -> None:
+    moved = LabelTally()
+    for segment, sign in ((0, -1), (1, 1)):
+        moved.add_segment(segment, LabelTally(pairs={("1", "1"): sign}))
+    with_outcome = moved.copy()
+    with_outcome.outcomes = {"refund": OutcomeTally({1: 1}, 1)}
+    assert moved.of_labels() == moved == with_outcome.of_labels()
+    with_outcome.segments = {}
+    assert with_outcome.of_labels() is None

@@ -361,3 +361,26 @@ def test_the_name_of_a_learned_file_is_safe_whatever_a_model_is_called() -> None
     assert path.parent == UNNAMED.state.path
     assert path.name == "warmup-..%2F..%2Fetc%2Fpasswd-a%20b.json"
     assert json.dumps(path.name)
+
+
+def test_after_a_warm_up_figures_of_many_classes_do_not_depend_on_polls() -> None:
+    tree = settings(
+        {"versions": ["1", "2"], "reference": {"warmup": 1_000}, "task": "multiclass", "labels": {"horizon": "1h"}}
+    )
+    rng, made = np.random.default_rng(1), list[tuple[int, Event]]()
+    for version, classes, begins in (("1", "abc", 0), ("2", "abcde", 1_500)):
+        for at in range(begins, begins + 3_000):
+            of_this = {"id": f"{version}-{at}", "version": version}
+            right, wrong = (classes[place] for place in rng.integers(len(classes), size=2))
+            said = right if rng.random() < 0.7 else wrong
+            scores = {one: 0.5 if one == said else 0.5 / (len(classes) - 1) for one in classes}
+            features = {"x": float(rng.normal())}
+            made.append((at, event(at, **of_this, prediction=said, scores=scores, features=features)))
+            made.append((at + 5, event(at + 5, **of_this, type="label", label=right)))
+    events, found = [one for _, one in sorted(made, key=lambda pair: pair[0])], []
+    for poll in (20, 1_000, 6_000):
+        admission = Admission(tree, References({}), warms_up=True)
+        source, clock = MemorySource({EVENTS: events}, poll), ManualClock(NOW_US)
+        found.append(replay(tree, admission, source, clock, lambda _: None).summary["models"])
+    assert found[0] == found[1] == found[2]
+    assert all("accuracy" in one["performance"] and "log_loss" not in one["performance"] for one in found[0])

@@ -30,11 +30,12 @@ class LabelAggregator:
     """Counts the labels of one model version by the classes of its reference."""
 
     def __init__(self, reference: Reference, *, cut: bool = True) -> None:
-        """`cut`: labels are counted by segment too."""
+        """`cut`: labels are counted by segment too, and beside the probabilities of many classes."""
         self.reference = reference
         self.segments = SegmentCodes(reference, cut=cut)
         self._classifies = reference.task in {"binary", "multiclass"}
         self._scores = reference.task == "binary"
+        self._has_probabilities = reference.task == "multiclass" and cut
         #: classes of which all probabilities are known
         self._probable = reference.probability_classes
         self._classes = reference.classes
@@ -49,12 +50,13 @@ class LabelAggregator:
         """One tally for each slot of the rows; signed rows make it a change of such a tally."""
         tallies, cut = self._counted(rows), self.segments.segments
         for by in range(len(rows.segments)):
-            for place, tally in self._counted(rows.in_segments(by, cut)).items():
+            for place, tally in self._counted(rows.in_segments(by, cut), grids=False).items():
                 slot, segment = divmod(place, cut)
                 tallies[slot].add_segment(segment, tally.of_segment())
         return tallies
 
-    def _counted(self, rows: LabelRows) -> dict[int, LabelTally]:
+    def _counted(self, rows: LabelRows, *, grids: bool = True) -> dict[int, LabelTally]:
+        """`grids`: scores are counted by place, too."""
         used, slots = np.unique(rows.slots, return_inverse=True)
         tallies = [LabelTally() for _ in used]
         if self._classifies:
@@ -63,9 +65,9 @@ class LabelAggregator:
             for tally, total in zip(tallies, np.bincount(slots, rows.sign, len(used)).tolist(), strict=True):
                 tally.labels = int(total)
         if self._scores:
-            self._count_scores(tallies, slots, rows)
-        elif self._classifies and rows.probabilities is not None:
-            self._count_probabilities(tallies, slots, rows, rows.probabilities)
+            self._count_scores(tallies, slots, rows, grids=grids)
+        elif self._has_probabilities and rows.probabilities is not None:
+            self._count_probabilities(tallies, slots, rows, rows.probabilities, grids=grids)
         if self._numbers is not None:
             self._count_numbers(tallies, slots, rows)
         return dict(zip(used.tolist(), tallies, strict=True))
@@ -79,37 +81,42 @@ class LabelAggregator:
             else:
                 tallies[slot].add_pair(self._pair(label, prediction), sign * count)
 
-    def _count_scores(self, tallies: list[LabelTally], slots: Ints, rows: LabelRows) -> None:
+    def _count_scores(self, tallies: list[LabelTally], slots: Ints, rows: LabelRows, *, grids: bool) -> None:
         """Scores that are probabilities; labels that are not the positive class are the other one."""
         if not ((rows.score >= 0) & (rows.score <= 1)).any():
             return
         known = {label: canonical(label) == self.reference.positive for label in set(rows.label)}  # type: ignore[arg-type]  # the decoder gives text, numbers and booleans
         positive = np.fromiter((known[label] for label in rows.label), np.bool_, len(rows.label))
-        _add_scores(tallies, slots, rows.score, positive, rows.sign)
+        _add_scores(tallies, slots, rows.score, positive, rows.sign, grids=grids)
 
     def _count_probabilities(
-        self, tallies: list[LabelTally], slots: Ints, rows: LabelRows, probabilities: Probabilities
+        self, tallies: list[LabelTally], slots: Ints, rows: LabelRows, probabilities: Probabilities, *, grids: bool
     ) -> None:
         """The probability of the predicted class, and those of every class beside labels that are one of these."""
         label, predicted = _canonical(rows.label), _canonical(rows.prediction)
         right = np.array([one == other for one, other in zip(label, predicted, strict=True)], np.bool_)
         if not self._probable:
-            _add_scores(tallies, slots, probabilities[:, 0].astype(np.float64), right, rows.sign)
+            _add_scores(tallies, slots, probabilities[:, 0].astype(np.float64), right, rows.sign, grids=grids)
             return
-        of_class = probabilities[:, : len(self._probable)].astype(np.float64)
+        # the join keeps as many as the widest version had so far
+        of_class = np.full((len(right), len(self._probable)), np.nan)
+        width = min(of_class.shape[1], probabilities.shape[1])
+        of_class[:, :width] = probabilities[:, :width]
         places = dict[str | None, int](zip(self._probable, range(len(self._probable)), strict=True))
         true, said = (np.array([places.get(one, -1) for one in of], np.int64) for of in (label, predicted))
         confidence = np.where(said >= 0, of_class[np.arange(len(said)), said], np.nan)
-        _add_scores(tallies, slots, confidence, right, rows.sign)
+        _add_scores(tallies, slots, confidence, right, rows.sign, grids=grids)
         at = np.flatnonzero((true >= 0) & ~np.isnan(of_class).any(axis=1))
         if not len(at):
             return
         slots, of_class, true, sign = slots[at], of_class[at], true[at], rows.sign[at]
-        counts = class_scores.counted(slots, len(tallies), of_class, true, self._probable, sign)
         sums = label_sums.of_classes(slots, len(tallies), of_class, true, sign)
-        for tally, counted, summed in zip(tallies, counts, sums, strict=True):
-            tally.class_scores = counted
+        for tally, summed in zip(tallies, sums, strict=True):
             tally.sums = tally.sums | summed
+        if grids:
+            counts = class_scores.counted(slots, len(tallies), of_class, true, self._probable, sign)
+            for tally, counted in zip(tallies, counts, strict=True):
+                tally.class_scores = counted
 
     def _count_numbers(self, tallies: list[LabelTally], slots: Ints, rows: LabelRows) -> None:
         predicted, truth = _as_numbers(rows.prediction), _as_numbers(rows.label)
@@ -140,22 +147,25 @@ class LabelAggregators:
         """Created on first use, and again when the reference is replaced."""
         known = self._made.get(monitored.key)
         if known is None or known.reference is not monitored.reference:
-            # which predictions are read before a warm-up ends depends on polls: their segments are not known
+            # which predictions are read before a warm-up ends depends on polls: neither their segments are known nor
+            # the probabilities of their classes
             known = self._made[monitored.key] = LabelAggregator(monitored.reference, cut=not monitored.warmed_up)
         return known
 
 
 def _add_scores(
-    tallies: list[LabelTally], slots: Ints, scores: Floats, positive: NDArray[np.bool_], sign: Ints
+    tallies: list[LabelTally], slots: Ints, scores: Floats, positive: NDArray[np.bool_], sign: Ints, *, grids: bool
 ) -> None:
     """Count the scores (n,) that are probabilities."""
     at = np.flatnonzero((scores >= 0) & (scores <= 1))
     if not len(at):
         return
     of_scores = slots[at], len(tallies), scores[at], positive[at], sign[at]
-    counts, sums = label_sums.score_counts(*of_scores), label_sums.of_scores(*of_scores)
-    for tally, counted, summed in zip(tallies, counts, sums, strict=True):
-        tally.scores, tally.sums = counted, summed
+    for tally, summed in zip(tallies, label_sums.of_scores(*of_scores, steps=grids), strict=True):
+        tally.sums = summed
+    if grids:
+        for tally, counted in zip(tallies, label_sums.score_counts(*of_scores), strict=True):
+            tally.scores = counted
 
 
 def _canonical(values: list[object]) -> list[str | None]:

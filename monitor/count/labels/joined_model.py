@@ -14,7 +14,7 @@ from monitor.count.labels.model_join import ModelJoin
 from monitor.events import ModelKey, Partition
 
 #: outcomes of a model that neither its settings nor a reference name, beyond which further ones are counted and let go:
-#: each costs 8 bytes a waiting prediction. None of them is judged: which ones come first may depend on the polls
+#: a producer may make up names without end. None of them is judged: which ones come first may depend on the polls
 MOST_OUTCOMES: Final = 16
 #: topic-partitions of a model, beyond which labels of further ones count as one
 MOST_PLACES: Final = 0xFFFF

@@ -110,7 +110,7 @@ class IncidentBook:
         report = base_window or at_once
         self._count_held(context.silence, base_window=base_window)
         for finding in (self._held(one, context.silence) for one in worst_by_key(found)):
-            if self._take(finding, measurements, base_window=base_window):
+            if self._take(finding, measurements, context.key.model, base_window=base_window):
                 opened = True
                 report |= finding.severity == PAGE and finding.key.subject not in known
         ended |= self._end_parts(context.at_us)
@@ -181,7 +181,7 @@ class IncidentBook:
         """All that are open, those of the lasting ticket too."""
         return [known.finding for book in (self.open, self.lasting) for known in book.values()]
 
-    def _take(self, finding: Finding, measurements: Measurements, *, base_window: bool) -> bool:
+    def _take(self, finding: Finding, measurements: Measurements, model: str, *, base_window: bool) -> bool:
         """True when the finding is new."""
         key, known = finding.key, self.open.get(finding.key)
         lasting = self.lasting.get(key)
@@ -194,7 +194,7 @@ class IncidentBook:
             return False
         if lasting is not None and not (base_window and self._has_grown(lasting, measurements)):
             return False
-        since = since_of(finding, self.open)
+        since = since_of(finding, self.open, model)
         then = measurements.opening(finding)
         held = 0 if finding.silenced else None
         self.open[key] = OpenFinding(replace(finding, since_us=since), finding.base_windows, since, then, held=held)

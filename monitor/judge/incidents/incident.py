@@ -188,7 +188,7 @@ def _held_words(findings: Iterable[Finding], silence: Silence | None) -> str:
     return f"; silenced until {rfc3339(silence.until_us)}" + (f" ({silence.reason})" if silence.reason else "")
 
 
-def since_of(finding: Finding, known: Findings) -> int:
+def since_of(finding: Finding, known: Findings, model: str) -> int:
     """Since when an opening finding's change shows: as the column's `known` findings say, if it is the same change.
 
     It is if it began within a base window of theirs, or if nothing else is known than that its window holds that time.
@@ -196,7 +196,13 @@ def since_of(finding: Finding, known: Findings) -> int:
     start, end, _ = finding.window
     since = start if finding.since_us is None else finding.since_us
     base_us = (end - start) // finding.base_windows
-    others = [one.since_us for key, one in known.items() if key.subject == finding.key.subject]
+    own = finding.key
+    is_model = own.subject == model  # facts of a model are of different things, but for figures of one cause
+    others = [
+        one.since_us
+        for key, one in known.items()
+        if key.subject == own.subject and (not is_model or (key.cause, key.segment) == (own.cause, own.segment))
+    ]
     same = [other for other in others if abs(other - since) <= base_us or since == start <= other < end]
     return min(same, key=lambda other: abs(other - since), default=since)
 

@@ -5,6 +5,7 @@ As `judge/windows/pyramid.py` has them of events, but closed by labels: a model 
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -41,7 +42,8 @@ _SPAN: Final = 2
 class LabelBlock:
     """Labelled predictions of [start, end) microseconds; `moments` (F, 4) of the judged errors, `rows` of all.
 
-    `in_segments` (S, F, 4) are the moments of the labels in each segment, made when they are asked for.
+    `in_segments` (S, F, 4) are the moments of the labels in each segment, and `segments_json` their tallies for
+    checkpoints: each is made once, when it is asked for, of a block that no longer grows.
     """
 
     start_us: int
@@ -51,6 +53,7 @@ class LabelBlock:
     moments: Floats
     rows: int
     in_segments: Floats | None = None
+    segments_json: bytes = b""
 
 
 class LabelWindow(NamedTuple):
@@ -215,6 +218,7 @@ def _pack(blocks: Sequence[LabelBlock]) -> dict[str, Any]:
         "class_scores": packed([block.tally.class_scores for block in blocks]),
         "numbers": {name: _packed([_numbers(block.tally, name) for block in blocks]) for name in names},
         "tallies": [_without_numbers(block.tally).to_state() for block in blocks],
+        "segments": [_segments_json(block) for block in blocks],
         "records": [[[*part, *span] for part, span in sorted(block.records.items())] for block in blocks],
     }
 
@@ -233,11 +237,19 @@ def _numbers(tally: LabelTally, name: str) -> dict[int, int]:
     return {} if outcome is None else {at: n for at, n in outcome.counts.items() if not isinstance(at, str)}
 
 
+def _segments_json(block: LabelBlock) -> bytes:
+    """The tallies of all segments: most of a block that is cut; sums may have more than 64 bits."""
+    if block.tally.segments and not block.segments_json:
+        states = [[at, of.to_state()] for at, of in sorted(block.tally.segments.items())]
+        block.segments_json = json.dumps(states, separators=(",", ":")).encode()
+    return block.segments_json
+
+
 def _without_numbers(tally: LabelTally) -> LabelTally:
     outcomes = {
         name: OutcomeTally(dict[Cell, int](one.texts().items()), one.total) for name, one in tally.outcomes.items()
     }
-    return replace(tally, scores={}, outcomes=outcomes, class_scores=ClassScores())
+    return replace(tally, scores={}, outcomes=outcomes, class_scores=ClassScores(), segments={})
 
 
 def _unpack(state: dict[str, Any], block: Callable[[int, int, LabelTally, Records], LabelBlock]) -> list[LabelBlock]:
@@ -249,6 +261,8 @@ def _unpack(state: dict[str, Any], block: Callable[[int, int, LabelTally, Record
     for name, numbers in state.get("numbers", {}).items():  # states of before have them in the tallies
         for at, place, count in np.array(numbers, np.int64).tolist():
             tallies[at].outcomes[name].counts[place] = count
+    for tally, written in zip(tallies, state.get("segments", [b""] * len(tallies)), strict=True):
+        tally.segments = {at: LabelTally.from_state(own) for at, own in json.loads(written or b"[]")}
     spans = np.array(state["spans"], np.int64).tolist()
     of_each = zip(spans, tallies, state["records"], strict=True)
     return [

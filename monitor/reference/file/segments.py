@@ -7,6 +7,8 @@ from typing import Annotated
 
 import msgspec
 
+from monitor.reference.segments import MOST_VALUES
+from monitor.settings.model import MOST_SEGMENTED
 from monitor.stats.bins.reference_bins import QUALITY_COUNTS
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -29,7 +31,11 @@ def segment_faults(
 ) -> Iterator[str]:
     """`names` {categorical feature: names of its categories}, `bins` of each column."""
     features = [row.feature for row in rows]
+    if len(rows) > MOST_SEGMENTED:
+        yield f"{len(rows)} features or tags; {MOST_SEGMENTED} are possible"
     for row in rows:
+        if len(row.values) > MOST_VALUES:
+            yield f"{row.feature}: {len(row.values)} values; {MOST_VALUES} are possible"
         if features.count(row.feature) > 1:
             yield f"{row.feature} is listed twice"
         if row.tag and row.feature in names:

@@ -69,8 +69,13 @@ def value(sums: Mapping[str, int], name: str) -> float:
     return sums.get(name, 0) / UNITS[name]
 
 
-def of_scores(slots: Ints, count: int, scores: Floats, positive: Flags, sign: Ints) -> list[dict[str, int]]:
-    """Sums of each of `count` slots over n labelled scores from 0 to 1; `sign` (n,) is 1, or -1 to take back."""
+def of_scores(
+    slots: Ints, count: int, scores: Floats, positive: Flags, sign: Ints, *, steps: bool = True
+) -> list[dict[str, int]]:
+    """Sums of each of `count` slots over n labelled scores from 0 to 1; `sign` (n,) is 1, or -1 to take back.
+
+    `steps`: by step of the calibration curve, too.
+    """
     residual = positive - scores
     inside = np.clip(scores, LOG_CLIP, 1 - LOG_CLIP)
     values = {
@@ -81,8 +86,10 @@ def of_scores(slots: Ints, count: int, scores: Floats, positive: Flags, sign: In
         LOG_LOSS: -np.log(np.where(positive, inside, 1 - inside)),
     }
     out = _summed(slots, count, values, sign)
-    steps = slots * CURVE_STEPS + curve_step_of(scores)
-    by_step = _sums(steps, count * CURVE_STEPS, _fixed(scores, SCORE_UNIT) * sign)
+    if not steps:
+        return out
+    of_step = slots * CURVE_STEPS + curve_step_of(scores)
+    by_step = _sums(of_step, count * CURVE_STEPS, _fixed(scores, SCORE_UNIT) * sign)
     for at, total in enumerate(by_step):
         if total:
             out[at // CURVE_STEPS][SCORE_STEPS[at % CURVE_STEPS]] = total

@@ -103,7 +103,7 @@ class LabelTally:
         if not self.outcomes:
             return self
         left = replace(self, outcomes={})
-        return left if self.labels or self.pairs or self.scores or self.sums or self.class_scores else None
+        return left if left != LabelTally() else None
 
     def to_state(self) -> dict[str, Any]:
         """A tree of plain values for a checkpoint; does not depend on the order in which it was counted."""

@@ -3,7 +3,7 @@
 Disparate impact is the ratio of two groups' rates (the four-fifths rule permits 0.8), equal opportunity the difference
 of their true positive rates. Of k groups every ordered pair is tested: [a, b] asks whether a is too far below b. Rows
 count as n / V independent ones, and the tail is that of a Pearson III of the statistic's own skewness, as in
-`stats.testing.mean_test`: rates of small groups are skewed.
+`stats.testing.mean_difference`: rates of small groups are skewed.
 """
 
 from __future__ import annotations

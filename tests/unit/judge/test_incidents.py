@@ -129,6 +129,16 @@ def test_findings_of_one_column_say_the_same_beginning_of_one_change(
         assert book.since(other.key) == wanted
 
 
+def test_facts_of_the_model_have_beginnings_of_their_own_but_for_figures_of_one_cause() -> None:
+    for cause, segment, wanted in (("duplicates", "", 36), ("performance", "SEX=1", 36), ("performance", "", 40)):
+        book = IncidentBook(LONGEST)
+        step(book, 70, finding(CREDIT.model, start=40, end=70, since=40, cause="performance"))
+        one = finding(CREDIT.model, start=20, end=50, since=36, cause=cause)
+        one = replace(one, key=one.key._replace(segment=segment, figure="recall"))
+        step(book, 140, one)
+        assert book.since(one.key) == wanted
+
+
 def test_a_page_on_a_column_ends_the_ticket_about_its_pair() -> None:
     book = IncidentBook(LONGEST)
     pair = replace(finding("AGE~BILL", TICKET, cause="relation"), part_of=("AGE", "BILL"))

@@ -22,6 +22,7 @@ from monitor.reference.file.validity import fault_of
 from monitor.reference.reference import Reference
 from monitor.run.human_lines import human_line
 from monitor.settings.tree import Settings
+from monitor.state.codec import decode, encode
 from monitor.stats.performance.label_sums import SCORE_STEPS
 from monitor.stats.performance.label_tally import LabelTally, merged_labels
 from tests.engine import (
@@ -243,7 +244,7 @@ def test_a_state_goes_on_where_it_was_saved() -> None:
     pyramids = [one.judge.performance.windows for one in judges]
     for at in range(9):
         pyramids[0].add(at, at + 1, whole, {})
-    pyramids[1].restore(json.loads(json.dumps(pyramids[0].to_state(), default=lambda of: of.tolist())))
+    pyramids[1].restore(decode(encode(pyramids[0].to_state())))
     windows = [[one.add(9 + at, 10 + at, whole, {}) for at in range(3)][-1] for one in pyramids]
     assert windows[0]
     for one, other in zip(*windows, strict=True):

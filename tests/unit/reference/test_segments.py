@@ -81,6 +81,17 @@ def test_a_file_that_is_cut_by_a_derived_column_is_damaged() -> None:
     assert fault.startswith("segments: comment.script is no categorical feature")
 
 
+def test_a_file_with_more_segments_than_fit_beside_a_prediction_is_damaged() -> None:
+    built = build(settings({"features": {"comment": {"kind": "text"}}}), commented())
+    body = json.loads(json.dumps(to_json(replace(built, segments=None))))
+    many = {"values": [str(at) for at in range(31)], "counts": [], "below": [], "largest_distance": [], "tag": True}
+    fault = fault_of({**body, "segments": [{"feature": "city", **many}], "hash": "sha256:0"})
+    assert fault.startswith("segments: city: 31 values; 20 are possible")
+    rows = [{"feature": str(at), **many, "values": []} for at in range(9)]
+    fault = fault_of({**body, "segments": rows, "hash": "sha256:0"})
+    assert fault.startswith("segments: 9 features or tags; 8 are possible")
+
+
 def wide() -> tuple[object, ...]:
     names = tuple(str(at) for at in range(20))
     return (*(numeric(f"n{at}", edges=tuple(range(1, 20)), high=30) for at in range(95)), categorical("EDU", names))
