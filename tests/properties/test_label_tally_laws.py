@@ -50,6 +50,7 @@ tallies = st.builds(
     st.dictionaries(st.integers(0, 40), st.integers(1, 9)),
     st.dictionaries(st.sampled_from(sorted(UNITS)), st.integers(-(1 << 70), 1 << 70).filter(bool)),
     st.just({}),
+    st.just({}),
     class_scores,
 )
 
