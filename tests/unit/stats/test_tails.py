@@ -31,7 +31,7 @@ def quantiles(ppf: Callable[[Values], Values]) -> Values:
     return np.asarray(ppf(np.linspace(1 - reached, reached, ROWS)))
 
 
-@pytest.mark.parametrize("ppf", [stats.norm().ppf, stats.uniform().ppf, stats.logistic(2, 3).ppf, stats.t(9).ppf])
+@pytest.mark.parametrize("ppf", [stats.norm().ppf, stats.uniform(-0.5).ppf, stats.logistic(2, 3).ppf, stats.t(9).ppf])
 @pytest.mark.parametrize("widths", [(1, 1), (0, 10), (10, 0)])
 def test_a_column_with_short_tails_gets_as_far_as_its_range_is_wide(
     ppf: Callable[[Values], Values], widths: tuple[int, int]
@@ -50,6 +50,16 @@ def test_behind_a_long_tail_it_gets_as_far_as_on_the_scale_where_it_is_normal(ta
     ends = tail(np.array([-2.0, 2.0]) * SOON_REACHED)
     assert low <= ends[0]
     assert high >= ends[1]
+
+
+@pytest.mark.parametrize("reached", [1.0, 1.5, 2.5])
+def test_positive_values_get_as_far_as_their_logarithms_are_wide_long_tail_or_not(reached: float) -> None:
+    logs = np.linspace(-reached, reached, ROWS)
+    bins, counts = of(np.exp(logs))
+    low, high = farthest(bins, counts, (1, 1))
+    assert high >= np.exp(reached + 1.8 * reached)  # from the first decile of these on
+    assert low <= 0
+    assert farthest(bins, counts, (0, 0)) == pytest.approx((bins.low, bins.high))
 
 
 def test_it_is_mirrored_with_the_column_and_moves_and_stretches_with_it() -> None:
