@@ -80,7 +80,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "causes.fairness causes.outcome causes.traffic causes.fact_share causes.label_facts causes.schema "
             "causes.unit_change causes.smaller_unit causes.distribution_words causes.distribution causes.segments "
             "causes.residual causes.consecutive causes.relation causes.detectors causes.quality "
-            "causes.segment_quality causes.features_gone causes.catalog evaluation comparison.version_comparison "
+            "causes.segment_quality causes.features_gone causes.tags_gone causes.catalog evaluation "
+            "comparison.version_comparison "
             "traffic_time judge_state attribution.single_partition attribution.moved estimated model words.detectors "
             "promise.promised promise.words fleet"
         ),
