@@ -49,7 +49,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "blank file.encoding references score_split configured monitored plan.values plan.derived plan.columns "
             "plan.segments learn.season learn.relations learn.effects learn.estimate learn.means learn.performance "
             "learn.label_facts learn.segments notes.segments learn.outcomes notes.estimate notes.performance "
-            "notes.outcomes learn.reference notes.paging notes.relations notes.events notes.show"
+            "notes.outcomes notes.fairness learn.reference notes.paging notes.relations notes.events notes.show"
         ),
     },
     {  # counting (stage 1)
