@@ -10,7 +10,7 @@ from monitor.judge.estimated import Estimated
 from monitor.judge.model import ModelJudge
 from monitor.reference.notes.estimate import ESTIMATED
 from monitor.run.outcome_lines import outcome_windows
-from monitor.stats.performance.figures import figures
+from monitor.stats.performance.figures import figures, with_scores
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.text import many, number
 
@@ -21,6 +21,12 @@ def performance_json(labels: LabelTally, judge: ModelJudge, estimated: Estimated
     for figure, value in estimated.figures if estimated is not None else ():
         found.setdefault(figure, {})["estimated"] = value
     return found
+
+
+def scored_json(labels: LabelTally, judge: ModelJudge) -> dict[str, int]:
+    """`labels_with_scores` where log loss, Brier score and areas are of fewer labels than the other figures."""
+    scored = with_scores(labels, judge.meaning.task)
+    return {"labels_with_scores": scored} if 0 < scored < labels.paired else {}
 
 
 def segments_json(labels: LabelTally, judge: ModelJudge) -> dict[str, Any]:
@@ -81,7 +87,9 @@ def performance_lines(model: dict[str, Any]) -> Iterator[str]:
     estimated = {name: of["estimated"] for name, of in model["performance"].items() if "estimated" in of}
     if realised:
         judged = "" if model["performance_judged"] else f"; not judged: {model['performance_not_judged']}"
-        yield f"  by {many(model['labels'], 'label')}: {_named(realised)}{judged}"
+        scored = model.get("labels_with_scores")
+        of = "" if scored is None else f", log_loss, brier and areas by {scored:,} with scores"
+        yield f"  by {many(model['labels'], 'label')}{of}: {_named(realised)}{judged}"
     for segment, of in model.get("segments", {}).items():
         own = {name: one["realised"] for name, one in of["performance"].items()}
         yield f"  {segment} by {many(of['labels'], 'label')}: {_named(own)}"

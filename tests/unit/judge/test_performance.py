@@ -14,6 +14,7 @@ from monitor.reference.file.encoding import from_json, to_json
 from monitor.reference.file.validity import fault_of
 from monitor.reference.performance_part import is_judged
 from monitor.reference.reference import Reference
+from monitor.run.human_lines import human_line
 from monitor.stats.performance.figures import figures
 from monitor.stats.testing.mean_difference import Difference
 from tests.engine import (
@@ -213,3 +214,16 @@ def test_a_ticket_says_why_it_is_no_page() -> None:
     assert "too few windows of this size" in said["few"].ticket_reason(0)
     assert not said["slow"].large.any()
     assert "varies too slowly" in said["slow"].ticket_reason(0)
+
+
+def test_fewer_labels_with_scores_than_labels_are_said() -> None:
+    stream = [
+        {name: value for name, value in one.items() if name != "score" or at % 4}
+        for at, one in enumerate(labelled(2_000, 2, 0.35, 0.35))
+    ]
+    summary = lines(tuple(stream), reference())[-1]
+    scored = sum("label" in one and "score" in one for one in stream)
+    assert summary["models"][0]["labels_with_scores"] == scored
+    assert f"labels, log_loss, brier and areas by {scored:,} with scores: accuracy" in str(human_line(summary))
+    whole = lines(labelled(2_000, 2, 0.35, 0.35), reference())[-1]
+    assert "labels_with_scores" not in whole["models"][0]
