@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 from monitor.visible import one_line
 
@@ -19,6 +20,13 @@ def listed(names: Iterable[str], most: int) -> str:
     several = list(names)
     more = f" and {len(several) - most:,} more" if len(several) > most else ""
     return ", ".join(several[:most]) + more
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """`; did you mean sex?` of the known word that is nearest, whatever its case; "" if none is near."""
+    by_lower = {one.lower(): one for one in sorted(known)}
+    near = get_close_matches(word.lower(), by_lower, 1)
+    return f"; did you mean {by_lower[near[0]]}?" if near else ""
 
 
 def probability(p: float) -> str:

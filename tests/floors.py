@@ -49,7 +49,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "blank file.encoding references score_split configured monitored plan.values plan.derived plan.columns "
             "plan.segments learn.season learn.relations learn.effects learn.estimate learn.means learn.performance "
             "learn.label_facts learn.segments notes.segments learn.outcomes notes.estimate notes.performance "
-            "notes.outcomes learn.reference notes.paging notes.relations notes.events notes.show"
+            "notes.outcomes notes.fairness learn.reference notes.paging notes.relations notes.events notes.show"
         ),
     },
     {  # counting (stage 1)
@@ -80,7 +80,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "causes.fairness causes.outcome causes.traffic causes.fact_share causes.label_facts causes.schema "
             "causes.unit_change causes.smaller_unit causes.distribution_words causes.distribution causes.segments "
             "causes.residual causes.consecutive causes.relation causes.detectors causes.quality "
-            "causes.segment_quality causes.features_gone causes.catalog evaluation comparison.version_comparison "
+            "causes.segment_quality causes.features_gone causes.tags_gone causes.catalog evaluation "
+            "comparison.version_comparison "
             "traffic_time judge_state attribution.single_partition attribution.moved estimated model words.detectors "
             "promise.promised promise.words fleet"
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from monitor.clock import SystemClock
@@ -17,8 +17,10 @@ from monitor.judge.words.setting_notes import setting_notes
 from monitor.kafka.group import GroupOffsets
 from monitor.kafka.topics import ClusterDescription, create_command, create_topics, describe_cluster
 from monitor.reference.notes.events import reference_notes
+from monitor.reference.notes.fairness import fairness_lines
 from monitor.reference.notes.paging import at_every_length, may_page, order_note, paging_notes, season_notes
 from monitor.reference.notes.relations import relation_notes
+from monitor.reference.notes.segments import segment_performance
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.daemon import lost_state
@@ -29,6 +31,7 @@ from monitor.settings.duration import in_words
 from monitor.settings.model import Model
 from monitor.settings.tree import Settings
 from monitor.state.directory import has_checkpoint
+from monitor.stats.performance.judged_errors import judged
 from monitor.text import many
 
 OK, BAD, NOTE, MADE = "ok", "BAD", "note", "made"
@@ -65,6 +68,9 @@ def check_offline(settings: Settings, references: References, faults: Sequence[R
         yield from _rate_lines(settings, key, reference)
         yield from _promise_lines(settings, key, reference)
         yield from _relation_lines(key, reference)
+        model = next(one for one in settings.models if one.name == key.model)
+        yield from _segment_lines(key, reference, model)
+        yield from _tolerance_lines(reference, model, names[key.model])
         yield from _outcome_lines(settings, reference, names[key.model])
     for model in settings.models:
         for place, note in setting_notes(model):
@@ -117,6 +123,23 @@ def _promise_lines(settings: Settings, key: ModelKey, reference: Reference) -> I
     """What is promised of a model version at the reference's own traffic."""
     for sentence in statement(promise_by_settings(settings, key, reference)):
         yield Line(OK, f"promise {key.model} {key.version}".rstrip(), sentence)
+
+
+def _segment_lines(key: ModelKey, reference: Reference, model: Model) -> Iterator[Line]:
+    """In which segments performance is judged, and which groups are compared."""
+    name = f"{key.model} {key.version}".rstrip()
+    if words := segment_performance(reference):
+        yield Line(NOTE if "not judged" in words else OK, f"segments {name}", words)
+    for is_judged, words in fairness_lines(reference, model):
+        yield Line(OK if is_judged else NOTE, f"fairness {name}", words)
+
+
+def _tolerance_lines(reference: Reference, model: Model, place: str) -> Iterator[Line]:
+    """What is tolerated of figures that are not judged of such a model."""
+    figures = judged(replace(reference.meaning, costs=model.cell_costs()))
+    for name in sorted(set(model.tolerance) - set(figures)):
+        of = f"{reference.key.model} {reference.key.version} ({reference.task})"
+        yield Line(NOTE, f"{place}.tolerance.{name}", f"has no effect; judged of {of}: {', '.join(figures)}")
 
 
 def _outcome_lines(settings: Settings, reference: Reference, place: str) -> Iterator[Line]:

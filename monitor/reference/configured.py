@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -18,8 +18,8 @@ from monitor.reference.score_split import ScoreSplit
 from monitor.reference.segments import Segments
 from monitor.settings.detector import ERROR
 from monitor.settings.model import Model
-from monitor.stats.bins.reference_bins import NUMERIC, width_of
-from monitor.text import listed
+from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC, width_of
+from monitor.text import listed, meant
 
 IGNORE: Final = "ignore"
 
@@ -41,13 +41,13 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
     remain = _remaining(reference, model) | _tags(reference)
     for at, name in enumerate(model.segments):
         if name not in built_for:
-            yield f"segments[{at}]: {name}, but the reference was built without it; build the reference again"
+            yield f"segments[{at}]: {_why_not_cut(name, kinds, built_for)}"
         elif name not in remain:
             yield f"segments[{at}]: {name} is ignored; leave it out, or do not ignore it"
     segments = _segments(reference, model, _kept(reference, model))
     if segments is not None and segments.size_fault:
         yield f"segments: {segments.size_fault}"
-    yield from _fairness(reference, model)
+    yield from fairness_faults(reference.columns, model, reference.task)
     zone = reference.seasons.calendar.timezone if reference.seasons else model.timezone
     if model.timezone != zone:
         yield f"timezone: {model.timezone}, but the reference has its daily waves in {zone}; build the reference again"
@@ -60,17 +60,34 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
         yield f"task: {model.task}, but the reference was built for {reference.task}; build the reference again"
 
 
-def _fairness(reference: Reference, model: Model) -> Iterator[str]:
-    """Without predicted classes nobody is treated unequally."""
+def _why_not_cut(name: str, kinds: Mapping[str, str], built_for: Sequence[str]) -> str:
+    """Why a reference has no segments by a feature or tag, and the remedy; `kinds` of its features."""
+    again = "build the reference again"
+    if kinds.get(name, CATEGORICAL) != CATEGORICAL:
+        remedy = f"write features.{name}.kind: categorical and {again}, or leave it out"
+        return f"{name} is {kinds[name]} in the reference; {remedy}"
+    near = "" if name in kinds else meant(name, {*kinds, *built_for})
+    return f"{name}, but the reference was built without it; {again}{near}"
+
+
+def fairness_faults(columns: Sequence[Column], model: Model, task: str) -> Iterator[str]:
+    """Why predictions of the columns of a reference cannot be favourable: it has no such class, or none at all."""
     if model.fairness is None:
         return
-    classes = [one.bins.categories for one in reference.columns if one.role == PREDICTION and one.bins.kind != NUMERIC]
-    wanted = canonical(model.positive if model.fairness.favourable is None else model.fairness.favourable)
+    classes = [one.bins.categories for one in columns if one.role == PREDICTION and one.bins.kind != NUMERIC]
+    favourable = model.fairness.favourable
+    wanted = canonical(model.positive if favourable is None else favourable)
     if not classes:
         yield "fairness: no event of the reference has a predicted class; leave it out"
     elif wanted not in classes[0]:
-        known = listed(classes[0], 10)
-        yield f"fairness.favourable: {wanted!r} is no predicted class of the reference; write one of {known}"
+        known = f"write one of {listed(classes[0], 10)}"
+        if favourable is None:
+            said = (
+                "is missing" if task == "multiclass" else f"is missing, and positive ({wanted!r}) is no predicted class"
+            )
+            yield f"fairness.favourable: {said}; {known}"
+        else:
+            yield f"fairness.favourable: {wanted!r} is no predicted class of the reference; {known}"
 
 
 def as_configured(reference: Reference, model: Model) -> Reference:

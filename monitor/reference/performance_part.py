@@ -15,7 +15,8 @@ from monitor.stats.variance.long_run import LongRun
 MATURE: Final = 0.95
 #: least base windows of labelled predictions in a reference whose errors are compared
 LEAST_WINDOWS: Final = 6
-
+#: labels of a segment in the reference from which on its errors are compared
+LEAST_LABELS: Final = 250
 
 #: least labelled predictions of a base window
 BASE_LABELS: Final = 250

@@ -10,7 +10,7 @@ from monitor.judge.estimated import Estimated
 from monitor.judge.model import ModelJudge
 from monitor.reference.notes.estimate import ESTIMATED
 from monitor.run.outcome_lines import outcome_windows
-from monitor.stats.performance.figures import figures
+from monitor.stats.performance.figures import figures, with_scores
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.text import many, number
 
@@ -21,6 +21,12 @@ def performance_json(labels: LabelTally, judge: ModelJudge, estimated: Estimated
     for figure, value in estimated.figures if estimated is not None else ():
         found.setdefault(figure, {})["estimated"] = value
     return found
+
+
+def scored_json(labels: LabelTally, judge: ModelJudge) -> dict[str, int]:
+    """`labels_with_scores` where log loss, Brier score and areas are of fewer labels than the other figures."""
+    scored = with_scores(labels, judge.meaning.task)
+    return {"labels_with_scores": scored} if 0 < scored < labels.paired else {}
 
 
 def segments_json(labels: LabelTally, judge: ModelJudge) -> dict[str, Any]:
@@ -81,14 +87,26 @@ def performance_lines(model: dict[str, Any]) -> Iterator[str]:
     estimated = {name: of["estimated"] for name, of in model["performance"].items() if "estimated" in of}
     if realised:
         judged = "" if model["performance_judged"] else f"; not judged: {model['performance_not_judged']}"
-        yield f"  by {many(model['labels'], 'label')}: {_named(realised)}{judged}"
+        scored = model.get("labels_with_scores")
+        of = "" if scored is None else f", log_loss, brier and areas by {scored:,} with scores"
+        yield f"  by {many(model['labels'], 'label')}{of}: {_named(realised)}{judged}"
     for segment, of in model.get("segments", {}).items():
         own = {name: one["realised"] for name, one in of["performance"].items()}
         yield f"  {segment} by {many(of['labels'], 'label')}: {_named(own)}"
+    for feature, metrics in model.get("fairness", {}).items():
+        told = [_apart(name, one) for name, one in metrics.items() if name != "groups"]
+        yield f"  fairness by {feature}: {'; '.join(told)}"
     for name, value in list(estimated.items())[:1]:
         assumed = ESTIMATED["regression" if name == "mae" else "binary"]
         against = "; the labels contradict it" if model.get("estimate_contradicted") else ""
         yield f"  {name} {number(value)} {assumed}{against}"
+
+
+def _apart(metric: str, one: dict[str, Any]) -> str:
+    """`disparate impact 0.97 (0.91 to 1.03), permitted 0.80`: with its 95 % interval."""
+    lower, upper = one["interval"]
+    between = f"{one['value']:.2f} ({lower:.2f} to {upper:.2f}), permitted {one['permitted']:.2f}"
+    return f"{metric.replace('_', ' ')} {between}: {one['low']} beside {one['high']}"
 
 
 def _named(figures_of: dict[str, float]) -> str:

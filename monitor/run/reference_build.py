@@ -19,6 +19,7 @@ from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.blank import blank_reference
+from monitor.reference.configured import fairness_faults
 from monitor.reference.file.encoding import with_hash
 from monitor.reference.learn.label_facts import LabelledCohort, label_facts
 from monitor.reference.learn.performance import PerformanceLearner
@@ -102,6 +103,7 @@ def build_reference(
     kinds = {name: feature.kind for name, feature in model.features.items() if feature.kind is not None}
     plan = plan_columns(found.survey, kinds, model.task, place, settings.limits.vector)
     plan.faults += segment_faults(model.segments, plan.columns, plan.ignored, found.survey)
+    plan.faults += fairness_faults(plan.columns, model, plan.task)
     if plan.faults:
         raise UsageError(f"models[{at}].{fault}" for fault in plan.faults)
     if not plan.columns:

@@ -31,7 +31,7 @@ from monitor.reference.notes.performance import why_not_judged
 from monitor.run.decoders import decoder_of
 from monitor.run.loss_lines import loss_lines
 from monitor.run.outcome_lines import outcomes_json, value_json
-from monitor.run.performance_lines import fairness_json, label_windows, performance_json, segments_json
+from monitor.run.performance_lines import fairness_json, label_windows, performance_json, scored_json, segments_json
 from monitor.run.warmup_learning import learn
 from monitor.run.warmup_lines import ended_line, not_judged
 from monitor.settings.tree import Settings
@@ -217,6 +217,7 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         "excluded": judge.excluded,
         "outcomes": outcomes_json(labels.outcomes, judge.policy.category),
         "performance": performance_json(labels, judge, estimated) | value_json(labels.outcomes),
+        **scored_json(labels, judge),
         **segments_json(labels, judge),
         **fairness_json(judge),
         "performance_judged": (judged := judge.judge.performance.is_judged),

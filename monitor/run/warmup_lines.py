@@ -11,7 +11,7 @@ from monitor.clock import rfc3339
 from monitor.errors import UsageError
 from monitor.events import ModelKey
 from monitor.judge.warmup import BASE_WINDOWS, Progress, Warmup, WarmupState
-from monitor.judge.words.setting_notes import NO_LATE_LABELS
+from monitor.judge.words.setting_notes import NO_LATE_LABELS, NO_SEGMENT_LABELS
 from monitor.log import get_log
 from monitor.loop.warming import Ended, LearningStopped, Warming
 from monitor.run.reference_file import save_reference
@@ -72,7 +72,9 @@ def _text(ended: Ended) -> str:
         else ""
     )
     columns, learned = many(len(state.reference.columns), "column"), state.reference.hash[:19]
-    return f"{name}: reference learned from {of}, {columns} ({learned}…); judged from here on{short}{_labels(state)}"
+    return (
+        f"{name}: reference learned from {of}, {columns} ({learned}…); judged from here on{short}{_not_learned(state)}"
+    )
 
 
 def _labels(state: WarmupState) -> str:
@@ -81,6 +83,15 @@ def _labels(state: WarmupState) -> str:
     if late <= 0:
         return ""
     return f"; not learned from {many(late, 'label')} that came later than their predictions: {NO_LATE_LABELS}"
+
+
+def _not_learned(state: WarmupState) -> str:
+    return f"{_labels(state)}{_segments(state)}"
+
+
+def _segments(state: WarmupState) -> str:
+    """What is not judged of segments, as the labels of a model in a warm-up are not cut; "" without segments."""
+    return "" if state.reference is None or state.reference.segments is None else f"; {NO_SEGMENT_LABELS}"
 
 
 def not_judged(warmup: Warmup) -> str:

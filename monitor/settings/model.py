@@ -37,6 +37,7 @@ from monitor.settings.types import (
     shown,
 )
 from monitor.settings.version_path import ALLOWED, PLACEHOLDER, may_stand_in_path
+from monitor.text import meant
 
 #: performance figures that are judged
 Figure: TypeAlias = Literal["accuracy", "recall", "precision", "calibration_error", "mae", "bias", "cost_per_thousand"]
@@ -367,9 +368,17 @@ class Model(Part):
     def _fairness_faults(self) -> Iterator[Fault]:
         for index, name in enumerate(() if self.fairness is None else self.fairness.by):
             if name not in self.segments:
-                yield ("fairness", "by", index), f"{name} is not in segments; add it there"
+                yield ("fairness", "by", index), f"{name} is not in segments; add it there{meant(name, self.segments)}"
         if self.fairness is not None and self.task not in {None, "binary", "multiclass"}:
             yield ("fairness",), f"means nothing for task: {self.task}; leave it out"
+        if self.fairness is not None and (self.fairness.disparate_impact, self.fairness.equal_opportunity) == (
+            None,
+            None,
+        ):
+            yield (
+                ("fairness",),
+                "disparate_impact and equal_opportunity are both null: write one of them, or leave it out",
+            )
         if "fairness" in self.least_effect:
             said = "fairness.disparate_impact and fairness.equal_opportunity are what is permitted; leave it out"
             yield ("least_effect", "fairness"), said

@@ -34,12 +34,20 @@ class TableReference:
         reference: what the engine compares with; the same as in a file of `driftd reference build`.
         roles: which columns were the time, the prediction and so on; None for one that was read from a file.
         notes: what a person should know of it, one line each: columns that are ignored, rows that were lost.
+        fairness: the `fairness` of its settings, None without, or for one that was read from a file.
     """
 
-    def __init__(self, reference: Reference, roles: Roles | None = None, notes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        reference: Reference,
+        roles: Roles | None = None,
+        notes: tuple[str, ...] = (),
+        fairness: Mapping[str, Any] | None = None,
+    ) -> None:
         self.reference = reference
         self.roles = roles
         self.notes = notes
+        self.fairness = fairness
 
     @property
     def has_times(self) -> bool:
@@ -115,7 +123,7 @@ def build_reference(
     rows = TableRows(native_events(columns_of(data), roles, key, STEP_US), configured, clock)
     notes: list[str] = []
     built = reference_build.build_reference(configured, key, rows.open, clock, EventRange(), notes.append)
-    return TableReference(built, roles, tuple(notes))
+    return TableReference(built, roles, tuple(notes), written.get("fairness"))
 
 
 def load_reference(path: str | Path) -> TableReference:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from monitor.clock import SystemClock, parse_rfc3339
@@ -43,7 +43,8 @@ def judge_data(
 
     Columns are named as in `build_reference`; what is not named is as it was there, if `reference` comes from there.
     `version` is that of the model the rows are of, when it is another one. `settings` are those of the model, as in the
-    settings file: {"budget": {"pages": 1, "per": "30d"}, "tolerance": {"accuracy": 0.02}}.
+    settings file: {"budget": {"pages": 1, "per": "30d"}, "tolerance": {"accuracy": 0.02}}. Where they are silent,
+    `segments` are the reference's, and `fairness` is that of `build_reference`.
 
     Rows without `timestamps` are taken in the order of the table, at the rate of the reference's rows; what is found
     says in `since_row` where it began, and nothing is said of traffic.
@@ -60,7 +61,9 @@ def judge_data(
     silent = (frozenset() if "ts" in roles.columns else OF_TIMES) | (
         frozenset() if "label" in roles.columns else OF_LABELS
     )
-    configured = _settings(reference, dict(settings or {}), silent)
+    given = dict(settings or {})
+    notes += _cut(reference, given, roles.tags)
+    configured = _settings(reference, given, silent)
     of = as_configured(of, configured.models[0])
     admission = Admission(configured, References({key.model: {EVERY_VERSION: of}}))
     clock = SystemClock()
@@ -89,6 +92,35 @@ def _by_row(line: dict[str, Any], step_us: int) -> dict[str, Any]:
 
 def _with_row(finding: dict[str, Any], step_us: int) -> dict[str, Any]:
     return {**finding, "since_row": max((parse_rfc3339(finding["since"]) - FIRST_ROW_US) // step_us, 0)}
+
+
+def _cut(reference: TableReference, given: dict[str, Any], tags: Collection[str]) -> Iterator[str]:
+    """Add `segments` and `fairness` of the reference to the settings that are `given` without; lines for what cannot
+    be taken over: what the settings ignore is no segment, nor is a tag that the table does not have among its `tags`.
+    """
+    segments = reference.reference.segments
+    by = () if segments is None else segments.by
+    if "segments" not in given:
+        lacking = [one.feature for one in by if one.is_tag and one.feature not in tags]
+        given["segments"] = [one.feature for one in by if one.feature not in {*lacking, *_of_another_kind(given)}]
+        known = () if reference.roles is None else reference.roles.tags
+        for name in lacking:
+            if name not in known:  # else it was said that its column is missing
+                yield f"segments: the reference's tag {name!r} is not among tags=[...]: nothing is said of its segments"
+    if "fairness" not in given and reference.fairness is not None:
+        cut = given["segments"] if isinstance(given["segments"], list | tuple) else ()
+        if missing := [name for name in reference.fairness["by"] if name not in cut]:
+            yield f"fairness: not judged, as {', '.join(missing)} cuts no segments here"
+        else:
+            given["fairness"] = reference.fairness
+
+
+def _of_another_kind(given: Mapping[str, Any]) -> Iterator[str]:
+    """Features that are no categories by the settings, which are not checked yet."""
+    features = given.get("features")
+    for name, of in features.items() if isinstance(features, Mapping) else ():
+        if isinstance(of, Mapping) and of.get("kind") not in {None, "categorical"}:
+            yield name
 
 
 def _settings(reference: TableReference, given: dict[str, Any], silent: Collection[str]) -> Settings:

@@ -82,6 +82,12 @@ class Roles:
             for name, column in missing.items()
             if name not in self.columns
         ]
+        if not self.tags:
+            notes += [
+                f"tags: the reference's table had {column!r}, which is not here; nothing is said of its segments"
+                for column in known.tags
+                if column not in columns
+            ]
         kept = {name: column for name, column in inherited.items() if name not in missing}
         tags = tuple(column for column in known.tags if column in columns)
         return Roles(

@@ -32,6 +32,7 @@ from monitor.judge.causes.residual import Residual
 from monitor.judge.causes.schema import Schema
 from monitor.judge.causes.segment_quality import SegmentQuality
 from monitor.judge.causes.segments import Segments
+from monitor.judge.causes.tags_gone import TagsGone
 from monitor.judge.causes.traffic import TrafficRate
 from monitor.judge.policy import Policy
 from monitor.judge.windows.prepared_reference import PreparedReference
@@ -228,8 +229,9 @@ def ahead(made: Event, size: float, lot: float) -> None:
         made["ts"] += 3_600 * SECOND
 
 
-#: about cohorts of hours and labels that come later, which no stream here has: tests/unit/judge/test_label_facts.py
-WITHOUT_EXAMPLES: Final = frozenset({LabelFacts})
+#: about cohorts of hours and labels that come later (tests/unit/judge/test_label_facts.py), and about tags
+#: (tests/unit/judge/test_tag_segments.py): no stream here has them
+WITHOUT_EXAMPLES: Final = frozenset({LabelFacts, TagsGone})
 
 EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
     FeaturesGone: (Example(FindingKey("credit", "absent"), field("features", ...)),),

@@ -116,3 +116,15 @@ def test_an_outcome_of_the_settings_that_the_reference_lacks_is_named_as_not_jud
     (note,) = [row for row in rows_of(capsys.readouterr().out, "note") if "outcomes" in row]
     assert note.startswith("models[0].outcomes.judge")
     assert "credit 1 has no outcome of that name: it is counted, not judged" in note
+
+
+def test_a_tolerance_of_a_figure_that_is_not_judged_has_a_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_settings(tmp_path / "driftd.yaml", tolerance={"mae": 0.1, "recall": 0.1})
+    save_reference(build(settings(), list(Credit(600))), tmp_path / "credit.json")
+    assert main(["check", "--config", "driftd.yaml", "--offline"]) == 0
+    (note,) = [row for row in rows_of(capsys.readouterr().out, "note") if "tolerance" in row]
+    assert note.startswith("models[0].tolerance.mae")
+    assert note.endswith("judged of credit 1 (binary): accuracy, recall, precision, calibration_error")

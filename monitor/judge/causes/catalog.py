@@ -23,6 +23,7 @@ from monitor.judge.causes.residual import Residual
 from monitor.judge.causes.schema import Schema
 from monitor.judge.causes.segment_quality import SegmentQuality
 from monitor.judge.causes.segments import Segments
+from monitor.judge.causes.tags_gone import TagsGone
 from monitor.judge.causes.traffic import TrafficRate
 from monitor.judge.policy import Policy
 from monitor.judge.windows.prepared_reference import PreparedReference
@@ -47,6 +48,7 @@ CAUSES: Final[tuple[type[Cause[Any]], ...]] = (
     Duplicates,
     ClockSkew,
     Schema,
+    TagsGone,
     LabelFacts,
 )
 

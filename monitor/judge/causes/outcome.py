@@ -160,6 +160,7 @@ class OneOutcome:
             exceedance=float(one.over[at]),
             direction=UP if side.upwards else DOWN,
             detail=detail(moved, tally, self.outcome.tally, window.span.events),
+            ticket_reason=one.ticket_reason(at),
             headline=headline(moved, effect, self._policy.model.labels.value),
         )
 

@@ -228,6 +228,7 @@ class Performance(SequentialCause):
             direction=change.direction,
             detail=detail(change, tally, reference, labelled(tally, self._meaning.task), self._meaning),
             headline=headline(change, self._meaning, name),
+            ticket_reason=found.ticket_reason(at),
             records=window.records(),
         )
 

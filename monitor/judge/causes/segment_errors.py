@@ -13,14 +13,12 @@ from monitor.judge.comparison.segmented import segment_names
 from monitor.judge.incidents.incident import Floats
 from monitor.judge.policy import Policy
 from monitor.judge.windows.label_windows import LabelPyramid, LabelWindow
-from monitor.reference.performance_part import ErrorVariation, ReferencePerformance, is_judged
+from monitor.reference.performance_part import LEAST_LABELS, ErrorVariation, ReferencePerformance, is_judged
 from monitor.reference.reference import Reference
 from monitor.stats.performance.figures import Meaning, figures, labelled
 from monitor.stats.performance.judged_errors import all_moments, other_side
 from monitor.stats.performance.label_tally import LabelTally
 
-#: labels of a segment in the reference from which on its errors are compared
-LEAST_LABELS: Final = 250
 #: labels of a segment from which on its figures are shown
 LEAST_SHOWN: Final = 20
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.judge.incidents.incident import Floats
 from monitor.judge.windows.label_windows import LabelWindow
@@ -21,6 +22,8 @@ from monitor.reference.performance_part import ErrorVariation
 from monitor.stats.performance.judged_errors import TWO_SIDED, other_side
 from monitor.stats.testing.mean_difference import ROWS, SUM, Difference, critical, difference
 from monitor.stats.variance.long_run import LEAST_ROWS, ROWS_WITHOUT_DISTANCE
+
+Flags = NDArray[np.bool_]
 
 #: ... for evidence alone to decide: fewer cohorts cannot show that they depend on each other
 WINDOWS_WITHOUT_DISTANCE: Final = 20
@@ -103,14 +106,33 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One side of one error in W windows, each (W,): see `Difference`; `over` how far over, `limit` the least rise that
-    is, `large` whether a page may be made of it."""
+    """One side of one error in W windows, each (W,): see `Difference`.
+
+    `over` is how far over, `limit` the least rise that is, `is_large` whether a rise is surely above the least effect,
+    `is_known` whether the reference tells how far windows of such a size lie apart, and `settled` whether it tells how
+    much rows depend on each other.
+    """
 
     difference: Difference
     critical: Floats
     limit: Floats
     over: Floats
-    large: Floats
+    is_large: Flags
+    is_known: Flags
+    settled: bool
+
+    @property
+    def large(self) -> Flags:
+        """Whether a page may be made of each."""
+        return self.is_large & self.is_known & self.settled
+
+    def ticket_reason(self, at: int) -> str:
+        """Why no page may be made of one, "" if one may."""
+        if not self.settled:
+            return "in the reference it varies too slowly to tell how much by chance"
+        if not self.is_known[at]:
+            return "the reference has too few windows of this size to tell how far they lie apart"
+        return "" if self.is_large[at] else "the change is not surely above the least effect of a page"
 
 
 def measured(side: Side, moments: Floats, windows: Sequence[LabelWindow], part: Known, bounds: Bounds) -> Measured:
@@ -128,8 +150,8 @@ def measured(side: Side, moments: Floats, windows: Sequence[LabelWindow], part: 
     )
     over = np.where((own[:, ROWS] >= LEAST_IN_WINDOW) & (found.higher > 0), beyond, 0.0)
     known = side.is_free | ~np.isnan(largest)
-    large = (found.higher >= bounds.least + ERRORS_ABOVE_LEAST * found.error) & known & run.settled
-    return Measured(found, bound, limit, over, large)
+    is_large = found.higher >= bounds.least + ERRORS_ABOVE_LEAST * found.error
+    return Measured(found, bound, limit, over, is_large, known, run.settled)
 
 
 class Worst(NamedTuple):

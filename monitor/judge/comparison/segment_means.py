@@ -116,7 +116,9 @@ class SegmentSides:
             bound,
             moved + np.maximum(bounds.allowed + bound * error, held),
             np.where(is_own, beyond, 0.0),
-            (net >= bounds.least + ERRORS_ABOVE_LEAST * error) & known & run.settled,
+            net >= bounds.least + ERRORS_ABOVE_LEAST * error,
+            known,
+            run.settled,
         )
 
     def rows(self, at: int, in_segments: Floats) -> Floats:

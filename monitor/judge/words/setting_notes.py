@@ -21,6 +21,11 @@ NO_LATE_LABELS: Final = (
     "performance, outcomes and the times of labels are not judged by it; build a reference with label events (driftd "
     "reference build) for that"
 )
+#: the same of segments
+NO_SEGMENT_LABELS: Final = (
+    "its labels are not cut by segment: performance by segment and equal opportunity are not judged; build a reference "
+    "(driftd reference build) for that"
+)
 
 
 def pages_besides(model: Model) -> list[str]:
@@ -38,6 +43,8 @@ def setting_notes(model: Model) -> Iterator[tuple[str, str]]:
         yield f"severity.{cause}", f"pages outside the page budget: {often}, beside those of the budget"
     if isinstance(model.reference, WarmUp) and model.model_fields_set & OF_LABELS:
         yield "reference.warmup", f"a warm-up learns no labels that come later than their predictions: {NO_LATE_LABELS}"
+    if isinstance(model.reference, WarmUp) and model.segments:
+        yield "segments", f"of a reference that is learned in a warm-up: {NO_SEGMENT_LABELS}"
     if isinstance(model.reference, WarmUp) and model.reference.warmup < LEAST_WARMUP:
         yield (
             "reference.warmup",

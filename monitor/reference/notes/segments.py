@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from monitor.reference.performance_part import LEAST_LABELS, is_judged
 from monitor.reference.reference import Reference
-from monitor.text import listed, percent
+from monitor.reference.segments import MOST_CELLS
+from monitor.stats.performance.figures import labelled
+from monitor.text import listed, many, percent
 
 #: segments of a feature that are listed
 MOST_LISTED = 5
@@ -21,3 +24,25 @@ def segment_lines(reference: Reference) -> Iterator[str]:
         own = shares[segments.whole == at].tolist()
         names = [f"{value} {percent(share)}" for value, share in zip(one.values, own, strict=False)]
         yield f"segments by {one.feature}: {listed([*names, f'other {percent(own[-1])}'], MOST_LISTED)}"
+
+
+def segment_performance(reference: Reference) -> str:
+    """In which segments errors are compared with the reference's, or why in none; "" without segments or labels."""
+    segments, known = reference.segments, reference.performance
+    if segments is None or not is_judged(known):
+        return ""
+    assert known is not None  # noqa: S101  # as the line above says
+    number = many(len(segments.keys), "segment")
+    if not reference.cuts_performance:
+        return (
+            f"performance by segment: not judged: the confusion matrices of {number} and "
+            f"{many(len(reference.classes), 'class', 'classes')} have more than {MOST_CELLS:,} cells"
+        )
+    if not known.segments:
+        return (
+            "performance by segment: not judged: the labels of this reference are not cut by segment, as in a warm-up; "
+            "build it again (driftd reference build)"
+        )
+    enough = sum(labelled(one.tally, reference.task) >= LEAST_LABELS for one in known.segments.values())
+    few = f"; the others have fewer than {LEAST_LABELS} labels" if enough < len(segments.keys) else ""
+    return f"performance by segment: judged in {enough} of {number}{few}"

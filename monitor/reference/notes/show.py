@@ -24,7 +24,7 @@ from monitor.reference.notes.paging import (
 )
 from monitor.reference.notes.performance import performance_lines
 from monitor.reference.notes.relations import relation_notes
-from monitor.reference.notes.segments import segment_lines
+from monitor.reference.notes.segments import segment_lines, segment_performance
 from monitor.reference.reference import Reference
 from monitor.settings.duration import about
 from monitor.stats.bins.reference_bins import NUMERIC, QUALITY_COUNTS
@@ -62,6 +62,7 @@ def _head(reference: Reference) -> Iterator[str]:
         yield f"the bins of the features explain {percent(effects.explained)} of the variance of the {of}{judged}"
     yield from segment_lines(reference)
     yield from performance_lines(reference)
+    yield from filter(None, [segment_performance(reference)])
     yield from outcome_lines(reference)
     yield estimate_note(reference)
     for name, why in reference.ignored:

@@ -12,6 +12,7 @@ from monitor.reference.segments import LEAST_EVENTS, MOST_VALUES, OTHER, Segment
 from monitor.reference.survey.events import Survey
 from monitor.reference.survey.values import Sample
 from monitor.stats.bins.reference_bins import CATEGORICAL
+from monitor.text import meant
 
 
 def segment_faults(
@@ -25,7 +26,7 @@ def segment_faults(
             yield f"segments[{at}]: {name} is ignored ({ignored[name]})"
         elif name not in kinds:
             if not _is_tag(survey, name):
-                yield f"segments[{at}]: no event of the reference has a feature or a tag {name}"
+                yield f"segments[{at}]: no event of the reference has a feature or a tag {name}{meant(name, kinds)}"
         elif name in parents:
             yield f"segments[{at}]: {name} is derived from {parents[name]}; only features of the events cut them"
         elif kinds[name] != CATEGORICAL:

@@ -143,6 +143,11 @@ def curve(tally: LabelTally) -> list[CurvePoint]:
     return calibration_curve(Scores.of(tally.scores), steps)
 
 
+def with_scores(tally: LabelTally, task: str) -> int:
+    """The labels of predictions that had a score, or of more classes the probability of the label's class."""
+    return tally.sums.get(sums.CLASSED if task == "multiclass" else sums.SCORED, 0)
+
+
 def _of_scores(tally: LabelTally) -> dict[str, float]:
     n = tally.sums.get(sums.SCORED, 0)
     if n <= 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -10,15 +11,20 @@ import numpy as np
 import pytest
 
 from monitor.clock import ManualClock
+from monitor.errors import UsageError
 from monitor.events import Partition
 from monitor.judge.windows.group_blocks import KEPT, GroupBlocks
+from monitor.reference.column import PREDICTION
 from monitor.reference.configured import contradictions
+from monitor.reference.notes.fairness import fairness_lines
+from monitor.reference.notes.segments import segment_performance
 from monitor.reference.reference import Reference
 from monitor.run.first_pass import EventRange
+from monitor.run.human_lines import human_line
 from monitor.run.reference_build import build_reference
 from monitor.settings.tree import Settings
 from monitor.state.codec import decode, encode
-from tests.engine import CREDIT, EVENTS, NOW_US, Credit, Event, MemorySource, replayed, settings, transitions_in
+from tests.engine import CREDIT, EVENTS, NOW_US, Credit, Event, MemorySource, build, replayed, settings, transitions_in
 
 #: group -> share of positive labels, share of predictions that are right
 Group = tuple[float, float]
@@ -172,3 +178,55 @@ def test_blocks_are_the_same_after_a_restart_wherever_it_is() -> None:
         assert whole.span(blocks) == cut.span(blocks)
     assert whole.newest(KEPT + 1) is None
     assert whole.due() == cut.due()
+
+
+def test_fairness_is_in_the_text_of_a_replay_though_nothing_is_wrong() -> None:
+    lines = run(decided(2_000, 6, {"f": FAIR, "m": FAIR}))
+    assert found(lines) == []
+    summary = lines[-1]["models"][0]["fairness"]["sex"]["disparate_impact"]
+    lower, upper = summary["interval"]
+    (said,) = [line for line in str(human_line(lines[-1])).splitlines() if "fairness" in line]
+    shown = f"{summary['value']:.2f} ({lower:.2f} to {upper:.2f}), permitted 0.80"
+    assert said.startswith(f"  fairness by sex: disparate impact {shown}: sex=")
+    assert "; equal opportunity " in said
+
+
+def test_what_a_reference_compares_is_said_and_what_it_lacks_for_it() -> None:
+    both = list(fairness_lines(reference(), tree().models[0]))
+    said = "by sex, 2 groups: disparate impact at least 0.80, equal opportunity within 0.10; favourable: 1"
+    assert both == [(True, said)]
+    assert list(fairness_lines(reference(), settings({"segments": ["sex"]}).models[0])) == []
+    lone = build(tree(), decided(600, 1, {"f": FAIR}))
+    assert list(fairness_lines(lone, tree().models[0])) == [
+        (False, "by sex: not judged: the reference has 1 group, and a group needs 250 events of one value")
+    ]
+    assert segment_performance(reference()) == (
+        "performance by segment: judged in 2 of 3 segments; the others have fewer than 250 labels"
+    )
+    known = reference().performance
+    assert known is not None
+    uncut = replace(reference(), performance=replace(known, segments={}))
+    assert "not judged: the labels of this reference are not cut" in segment_performance(uncut)
+    names = tuple(f"class {at}" for at in range(90))
+    columns = [
+        replace(one, bins=replace(one.bins, categories=names)) if one.role == PREDICTION else one
+        for one in reference().columns
+    ]
+    many = replace(reference(), task="multiclass", columns=tuple(columns))
+    assert "not judged: the confusion matrices of 3 segments" in segment_performance(many)
+
+
+def test_a_class_that_is_not_predicted_is_a_fault_when_a_reference_is_built_too() -> None:
+    with pytest.raises(UsageError, match=r"fairness.favourable: 'yes' is no predicted class of the reference; write"):
+        build(tree({"by": ["sex"], "favourable": "yes"}), decided(600, 1, {"f": FAIR}))
+    three = [one | {"prediction": ("a", "b", "c")[at % 3]} for at, one in enumerate(Credit(600))]
+    asked = settings({"task": "multiclass", "segments": ["EDU"], "fairness": {"by": ["EDU"]}})
+    with pytest.raises(UsageError, match=r"fairness.favourable: is missing; write one of a, b, c"):
+        build(asked, [{name: value for name, value in one.items() if name != "score"} for one in three])
+
+
+def test_settings_that_compare_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"Sex is not in segments; add it there; did you mean sex\?"):
+        tree({"by": ["Sex"]})
+    with pytest.raises(ValueError, match="disparate_impact and equal_opportunity are both null: write one of them"):
+        tree({"by": ["sex"], "disparate_impact": None, "equal_opportunity": None})

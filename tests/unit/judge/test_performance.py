@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from monitor.events import Partition
+from monitor.judge.comparison.means import Measured
 from monitor.reference.file.encoding import from_json, to_json
 from monitor.reference.file.validity import fault_of
 from monitor.reference.performance_part import is_judged
 from monitor.reference.reference import Reference
+from monitor.run.human_lines import human_line
 from monitor.stats.performance.figures import figures
+from monitor.stats.testing.mean_difference import Difference
 from tests.engine import (
     EVENTS,
     Credit,
@@ -179,3 +182,48 @@ def test_numbers_are_judged_by_the_size_of_their_errors() -> None:
     of_bias = [one for line in transitions_in(low) for one in line["findings"] if one.get("figure") == "bias"]
     assert (of_bias[-1]["cause"], of_bias[-1]["direction"]) == ("calibration", "down")
     assert "too low" in next(line["summary"] for line in transitions_in(low))
+
+
+def test_a_ticket_says_why_it_is_no_page() -> None:
+    """A small rise, one in windows that the reference has too few of, and one of what varies slowly."""
+    got = lines(labelled(6_000, 2, 0.35, 0.65), reference())
+    assert all(
+        (one["severity"] == "page") == ("at most a ticket" not in one["detail"])
+        for line in transitions_in(got)
+        for one in line["findings"]
+        if one["cause"] in {"performance", "calibration"}
+    )
+    nothing = np.zeros(2)
+    flags = [np.array(each) for each in ((True, False), (True, True), (False, False))]
+    some, all_of, none = flags
+    difference = Difference(nothing, nothing, nothing, nothing)
+    said = {
+        name: Measured(difference, nothing, nothing, nothing, large, known, settled)
+        for name, large, known, settled in (
+            ("small", some, all_of, True),
+            ("few", all_of, none, True),
+            ("slow", all_of, all_of, False),
+        )
+    }
+    assert said["small"].large.tolist() == [True, False]
+    assert [said["small"].ticket_reason(at) for at in range(2)] == [
+        "",
+        "the change is not surely above the least effect of a page",
+    ]
+    assert not said["few"].large.any()
+    assert "too few windows of this size" in said["few"].ticket_reason(0)
+    assert not said["slow"].large.any()
+    assert "varies too slowly" in said["slow"].ticket_reason(0)
+
+
+def test_fewer_labels_with_scores_than_labels_are_said() -> None:
+    stream = [
+        {name: value for name, value in one.items() if name != "score" or at % 4}
+        for at, one in enumerate(labelled(2_000, 2, 0.35, 0.35))
+    ]
+    summary = lines(tuple(stream), reference())[-1]
+    scored = sum("label" in one and "score" in one for one in stream)
+    assert summary["models"][0]["labels_with_scores"] == scored
+    assert f"labels, log_loss, brier and areas by {scored:,} with scores: accuracy" in str(human_line(summary))
+    whole = lines(labelled(2_000, 2, 0.35, 0.35), reference())[-1]
+    assert "labels_with_scores" not in whole["models"][0]

@@ -170,6 +170,7 @@ def test_a_smaller_segment_may_spend_less() -> None:
     [
         ("AGE", "models[0].segments[0]: AGE is numeric; write features.AGE.kind: categorical, or leave it out"),
         ("region", "models[0].segments[0]: no event of the reference has a feature or a tag region"),
+        ("Edu", "models[0].segments[0]: no event of the reference has a feature or a tag Edu; did you mean EDU?"),
     ],
 )
 def test_what_cannot_cut_the_events_is_a_fault(asked: str, fault: str) -> None:
@@ -182,6 +183,11 @@ def test_a_reference_without_the_segments_is_refused() -> None:
     plain = build(tree(), list(Credit(500)))
     assert list(contradictions(plain, tree("EDU").models[0])) == [
         "segments[0]: EDU, but the reference was built without it; build the reference again"
+    ]
+    assert list(contradictions(plain, tree("AGE", "Ag").models[0])) == [
+        "segments[0]: AGE is numeric in the reference; write features.AGE.kind: categorical and build the reference "
+        "again, or leave it out",
+        "segments[1]: Ag, but the reference was built without it; build the reference again; did you mean AGE?",
     ]
     assert list(contradictions(reference(), tree("EDU").models[0])) == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ import pytest
 from monitor.clock import ManualClock
 from monitor.count.admission.versions import Admission
 from monitor.judge import warmup
+from monitor.judge.causes.tags_gone import TagsGone
+from monitor.judge.policy import Policy
+from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.reference.configured import as_configured, contradictions
 from monitor.reference.file.encoding import from_json, to_json
 from monitor.reference.file.validity import fault_of
@@ -21,6 +25,9 @@ from monitor.reference.references import References
 from monitor.reference.segments import OTHER, SegmentedBy, counts_name
 from monitor.run.replay import replay
 from monitor.settings.tree import Settings
+from monitor.state.codec import decode, encode
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.tally import Tally, merged
 from tests.engine import CREDIT, EVENTS, NOW_US, Credit, Event, MemorySource, build, replayed, settings, transitions_in
 from tests.unit.count.test_segment_counter import panes_of, stream
@@ -136,3 +143,57 @@ def test_a_name_that_a_feature_and_a_tag_have_is_the_features() -> None:
     assert segments is not None
     assert segments.by[0].values == ("high",)
     assert not segments.by[0].is_tag
+
+
+def renamed(events: Iterable[Event], after: int, until: int = 1 << 30) -> list[Event]:
+    """The region comes under another name for some of the events."""
+    return [
+        one | {"tags": {"area": of} if (of := region_of(one)) else {}} if after <= at < until and "tags" in one else one
+        for at, one in enumerate(events)
+    ]
+
+
+@pytest.mark.parametrize("chunk", [7, 10_000])
+def test_a_tag_that_is_gone_is_a_ticket_about_it_until_it_is_back(built: Reference, chunk: int) -> None:
+    events = renamed(tagged(Credit(6_000, 2)), 1_500, 3_000)
+    tree = settings({"segments": ["EDU", "region"], "fairness": {"by": ["region"]}, "severity": {"absent": "page"}})
+    lines, _ = replayed(tree, built, MemorySource({EVENTS: events}, chunk))
+    opened, *_, resolved = transitions_in(lines)
+    (found,) = opened["findings"]
+    assert (found["subject"], found["cause"], found["severity"]) == ("region", "absent", "ticket")
+    assert found["value"] > 0.66
+    assert "segments and fairness are not judged" in opened["summary"]
+    assert 0 < opened["predictions"] - 1_500 <= 500
+    assert resolved["transition"] == "resolved"
+    assert resolved["predictions"] >= 3_000
+
+
+def test_a_tag_that_half_of_the_events_still_have_is_not_said_to_be_gone(built: Reference) -> None:
+    """In the reference two thirds have it; here half."""
+    events = [
+        one | {"tags": {}} if at % 4 == 0 and "tags" in one else one for at, one in enumerate(tagged(Credit(3_000, 2)))
+    ]
+    lines, _ = replayed(asked(), built, MemorySource({EVENTS: events}))
+    assert [
+        one["subject"] for line in transitions_in(lines) for one in line["findings"] if one["cause"] == "absent"
+    ] == []
+
+
+def test_a_block_of_a_tag_goes_on_from_its_state(built: Reference) -> None:
+    """Some 50 events without the tag in each pane: the fifth ends a block."""
+    assert built.segments is not None
+    rest = {counts_name(len(built.segments.keys) - 1): built.segments.counts[-1].ravel() // 36}
+    panes = [Block(at, at + 1, replace(Tally.empty(1, 1), further=rest)) for at in range(7)]
+    cause = _tags(built)
+    found_at = []
+    for at, pane in enumerate(panes):
+        if list(cause.follow(pane, LabelTally())):
+            found_at.append(at)
+        again = _tags(built)
+        again.restore(decode(encode(cause.to_state())))
+        cause = again
+    assert found_at in ([4], [5])
+
+
+def _tags(built: Reference) -> TagsGone:
+    return TagsGone(PreparedReference.of(built), Policy(asked().models[0]))

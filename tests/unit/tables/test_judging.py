@@ -204,6 +204,37 @@ def test_what_cannot_be_judged_is_said(reference: TableReference) -> None:
         judge_data(table(1) | {"when": times}, reference, timestamps="when")
 
 
+def test_segments_and_fairness_are_those_of_the_reference(tmp_path: Path) -> None:
+    rows = table(1) | {"region": ["north", "south"] * (ROWS // 2)}
+    fairness = {"by": ["region"], "disparate_impact": 0.7}
+    asked = {"segments": ["city", "region"], "fairness": fairness}
+    built = build_reference(rows, score="p", prediction="said", label="right", tags=["region"], settings=asked)
+    other = table(2) | {"region": ["south", "north"] * (ROWS // 2)}
+    judged = judge_data(other, built)
+    assert judged.lines[:-1] == judge_data(other, built, settings=asked).lines[:-1]
+    of = judged.summary["models"][0]
+    assert {name.split("=")[0] for name in of["segments"]} == {"city", "region"}
+    assert of["fairness"]["region"]["disparate_impact"]["permitted"] == 0.7
+    assert judged.notes == []
+    assert (
+        "fairness"
+        not in judge_data(other, built, settings={"segments": ["city"], "fairness": None}).summary["models"][0]
+    )
+
+    without = judge_data(table(2), built)
+    assert without.notes == [
+        "tags: the reference's table had 'region', which is not here; nothing is said of its segments",
+        "fairness: not judged, as region cuts no segments here",
+    ]
+    assert without.findings == []
+    assert {name.split("=")[0] for name in without.summary["models"][0]["segments"]} == {"city"}
+
+    built.save(tmp_path / "r.json")
+    unnamed = judge_data(table(2), load_reference(tmp_path / "r.json"), score="p", prediction="said", label="right")
+    (note,) = unnamed.notes
+    assert "tag 'region' is not among tags=" in note
+
+
 def test_rows_that_are_lost_are_named_by_their_row(reference: TableReference) -> None:
     times = [f"2026-03-02T{at // 3600:02}:{at // 60 % 60:02}:{at % 60:02}Z" for at in reversed(range(ROWS))]
     times[17] = "soon"
