@@ -122,12 +122,14 @@ class Attribution:
         moved = self._moved([*followed, *found])
         relations = (one for one in (*followed, *found) if one.key.cause == RELATION.name)
         lost = sorted({one.key.subject for one in relations if not is_of_outputs(one)})
+        in_segments = {one.key.subject for one in (*followed, *found) if one.key.segment}
         out: list[Finding] = []
         for finding in found:
             held_back = finding.key == self._residual.key and finding.key not in opened
             if held_back and (moved or self._may_have_moved(evaluation)):
                 continue
-            out.append(self._with_part(finding, evaluation, moved, lost) if effects.offers_shares else finding)
+            with_part = self._with_part(finding, evaluation, moved, lost) if effects.offers_shares else finding
+            out.append(_without_unexplained(with_part, finding) if finding.key.subject in in_segments else with_part)
         return out
 
     def _moved(self, findings: Iterable[Finding]) -> dict[int, Finding]:
@@ -251,6 +253,12 @@ class Attribution:
 
 def _weight(finding: Finding) -> tuple[bool, float]:
     return has_other_values(finding), finding.exceedance
+
+
+def _without_unexplained(finding: Finding, before: Finding) -> Finding:
+    """Not that nothing explains it: a segment shows the same, and that is said of it."""
+    explanation = finding.explanation
+    return before if explanation is not None and explanation.text == UNEXPLAINED else finding
 
 
 def _through(partition: ExplainedBy, explanation: Explanation | None) -> Explanation:
