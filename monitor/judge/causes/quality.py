@@ -33,7 +33,7 @@ from monitor.stats.digits import before_and_after, told_apart
 from monitor.stats.tallies import names
 from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.tally import BELOW
-from monitor.stats.testing.ending import left_of
+from monitor.stats.testing.ending import is_fewer, left_of
 from monitor.stats.testing.onset import onset
 from monitor.stats.testing.promise import ExcessDetection
 from monitor.stats.variance.quality_dispersion import (
@@ -85,6 +85,8 @@ _NAMES = {
 _SHARES = {"type": "of the wrong type", "unseen": "never seen"}
 #: `outside` pages only while the newest panes still have this part of the window's share: a burst that ended does not
 RECENT_PART = 0.5
+_ENDING = "it is ending: the newest events have less than half of that share"
+_UNCERTAIN = "the newest events are too few to tell whether it goes on"
 #: tests per quality count: of events, and of base windows with a hit
 TESTS_OF_LENGTH = 2
 #: never-seen values listed in a finding
@@ -158,7 +160,7 @@ class Quality(Cause[QualityTails]):
             at = (window, column, slot)
             severity, reason = self._severity(evaluation, at, may_page=True), ""
             if severity == PAGE:
-                reason = self._ticket_reason(evaluation, at, self._recent_share(recent, column, slot))
+                reason = self._ticket_reason(evaluation, at, self._newest(recent, column, slot))
                 severity = self._severity(evaluation, at, may_page=not reason)
             yield Candidate(
                 FindingKey(self.prepared.subjects[column], QUALITY_COUNTS[slot]),
@@ -250,8 +252,8 @@ class Quality(Cause[QualityTails]):
         outside = int(windows.counts[window, column, self.prepared.width + OUTSIDE])
         return DOWN if 2 * int(windows.sums[window, column, BELOW]) > outside else UP
 
-    def _ticket_reason(self, evaluation: Evaluation, at: tuple[int, int, int], recent_share: float) -> str:
-        """Why this is at most a ticket, "" if it may page; `recent_share` in the newest panes."""
+    def _ticket_reason(self, evaluation: Evaluation, at: tuple[int, int, int], newest: tuple[int, int] | None) -> str:
+        """Why this is at most a ticket, "" if it may page; `newest` are the hits and events of the newest panes."""
         (_, column, slot), measured, windows = at, evaluation.of(self), evaluation.windows
         share = float(measured.share[at])
         if known := dict(self.prepared.columns[column].ticket_only).get(QUALITY_COUNTS[slot]):
@@ -259,17 +261,18 @@ class Quality(Cause[QualityTails]):
         restless = slot == OUTSIDE and self._distribution is not None and self._distribution.is_restless(column)
         if self._near_range.is_excursion(windows, at, share, restless=restless):
             return "no farther outside the range than this column may go by itself"
-        if slot == OUTSIDE and recent_share < RECENT_PART * share:
-            return "it is ending: the newest events have less than half of that share"
+        if slot == OUTSIDE and newest is not None and newest[0] / max(newest[1], 1) < RECENT_PART * share:
+            return _ENDING if is_fewer(*newest, share) else _UNCERTAIN
         if not lasts(share, measured.hits[at], self._span(windows, at)):
             return "it may be a burst: it pages if it lasts"
         return ""
 
-    def _recent_share(self, recent: Windows | None, column: int, slot: int) -> float:
+    def _newest(self, recent: Windows | None, column: int, slot: int) -> tuple[int, int] | None:
+        """Hits and events of the newest panes; None where they are judged themselves."""
         if recent is None:
-            return 1.0
-        carried = int(self.prepared.carried(recent.counts[0])[column])
-        return float(recent.counts[0, column, self.prepared.width + slot] / max(carried, 1))
+            return None
+        hits, carried = recent.counts[0, column, self.prepared.width + slot], self.prepared.carried(recent.counts[0])
+        return int(hits), int(carried[column])
 
     def _began(self, windows: Windows, at: tuple[int, int, int]) -> int:
         """Start of the block from which on the share is a changed one: a hit long before is no beginning."""
