@@ -94,7 +94,14 @@ class _Metric:
 class Fairness(SequentialCause):
     """The groups of one model version; nothing where the settings do not ask for it."""
 
-    names = (CauseName(FAIRNESS, in_alert="are treated unequally", on_page="fairness"),)
+    names = (
+        CauseName(
+            FAIRNESS,
+            in_alert="are treated unequally",
+            on_page="fairness",
+            next_step="see what else these groups differ in, then whether the model or its threshold treats them apart",
+        ),
+    )
     state_name = FAIRNESS
     own_budget = True
 
