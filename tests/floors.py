@@ -72,7 +72,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "incidents.informational incidents.reported incidents.incident incidents.book policy "
             "windows.prepared_reference windows.pyramid warmup windows.season windows.label_windows "
             "windows.late_cohorts windows.label_arrivals windows.fact_blocks windows.group_blocks words.errors "
-            "words.outcomes windows.all_values comparison.column_change comparison.related words.relations "
+            "words.outcomes words.spelling windows.all_values comparison.column_change comparison.related words.relations "
             "comparison.columns comparison.daily_shift comparison.lazy_comparison comparison.exchanged "
             "comparison.near_range comparison.quality_tails comparison.segmented windows.outcome_windows "
             "comparison.means comparison.segment_means attribution.score_parts causes.cause promise.detectable "

@@ -8,8 +8,9 @@ never had needs no learned distance. A burst of less than half of the events is 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from monitor.judge.promise.detectable import missing_detections
 from monitor.judge.windows.all_values import moments
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
+from monitor.judge.words.spelling import Spelling, spelling
 from monitor.reference.column import PREDICTION, SCORE, Column
 from monitor.stats.bins.hit_places import HitPlaces
 from monitor.stats.bins.reference_bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, TYPE, UNSEEN
@@ -290,7 +292,8 @@ class Quality(Cause[QualityTails]):
         share, effect = float(measured.share[at]), float(measured.excess[at])
         change = unit_change(prepared, windows, window, column) if slot == OUTSIDE else None
         named = slot == UNSEEN or (slot == TYPE and prepared.columns[column].is_presence)
-        came = self._came(windows, window, column) if named else ""
+        unseen = self._unseen(windows, window, column) if named else {}
+        came, spelled = self._came(unseen, column), self._spelled(unseen, column)
         before = share - effect
         headline = _headline(prepared.columns[column], subject, cause, before, share)
         return Finding(
@@ -306,9 +309,10 @@ class Quality(Cause[QualityTails]):
             effect_unit="share",
             exceedance=float(measured.exceedance[at]),
             direction="up",
-            detail=self._detail(windows, at, before, share, came, change),
+            detail=self._detail(windows, at, before, share, came, change) + spelled.words,
             ticket_reason=reason,
-            headline=headline + (change.headline if change else "") + came,
+            headline=headline + (change.headline if change else "") + came + spelled.words,
+            next_step=spelled.next_step,
             factor=change.factor if change else None,
             since_us=self._began(windows, at),
             records=windows.records(window),
@@ -322,16 +326,22 @@ class Quality(Cause[QualityTails]):
         reference, m = float(self.prepared.quality_counts[column, slot]), float(self.prepared.events[column])
         return excess_critical(evaluation.alpha, events, reference, m, own, known) / max(events, 1.0)
 
-    def _came(self, windows: Windows, window: int, column: int) -> str:
-        """The never-seen values by name, the most frequent first: `: "st99" (96), "st98" (3)`.
-
-        Empty if none is known, or if many came once each, as in free text.
-        """
+    def _unseen(self, windows: Windows, window: int, column: int) -> Mapping[str, int]:
+        """The never-seen values that are known by name; none if many came once each, as in free text."""
         unseen: names.Names = {}
         for part in windows.parts[window]:
             names.add(unseen, {column: part.tally.unseen[column]} if column in part.tally.unseen else {})
-        known = unseen.get(column)
-        if not known or (len(known) >= names.KEPT and max(known.values()) == 1):
+        known: Mapping[str, int] = unseen.get(column, {})
+        return {} if len(known) >= names.KEPT and max(known.values()) == 1 else known
+
+    def _spelled(self, unseen: Mapping[str, int], column: int) -> Spelling:
+        about = self.prepared.columns[column]
+        known = (*about.bins.categories, *chain.from_iterable(about.bins.bucket_names))
+        return Spelling() if about.is_presence or not unseen else spelling(unseen, known)
+
+    def _came(self, known: Mapping[str, int], column: int) -> str:
+        """The never-seen values by name, the most frequent first: `: "st99" (96), "st98" (3)`."""
+        if not known:
             return ""
         most = names.most_frequent(known, MAX_NAMED)
         about = self.prepared.columns[column]
