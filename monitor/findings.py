@@ -97,7 +97,8 @@ class Finding:
     alone moves the mean score, in its standard deviations; None where it is not known, or could be chance.
     `ticket_reason` is why the newest window alone could not page. `parent` is the vector or text that the subject, a
     derived column, was computed from; "" for others. `renamed_from` is the column that is gone whose values the
-    subject, a new column, has; "" for others.
+    subject, a new column, has; "" for others. `next_step` is what a person does first, without a full stop; "" where
+    its cause says it.
     """
 
     key: FindingKey
@@ -125,6 +126,7 @@ class Finding:
     ticket_reason: str = ""
     parent: str = ""
     renamed_from: str = ""
+    next_step: str = ""
 
     @property
     def full_detail(self) -> str:
@@ -165,6 +167,8 @@ class Finding:
             out["silenced"] = True
         if self.renamed_from:
             out["renamed_from"] = self.renamed_from
+        if self.next_step:
+            out["next_step"] = self.next_step
         if self.explanation is not None:
             out["explained_by"] = [part._asdict() for part in self.explanation.parts]
         if self.score_shift is not None:

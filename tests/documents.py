@@ -72,7 +72,9 @@ finding of the score has `explained_by`, what moved with it: `[{"subject": "PAY_
 bins (which counts twice what columns share), both null where the reference never had such values and cannot tell; `[]`
 if no column explains it. A feature's `score_shift` is how far it
 moves the mean score alone, in the score's standard deviations ([deciding](deciding.md#what-moved-the-score)). `figure`
-is `residual` for what no column explains. `segment` is `SEX=2` where the change is of one
+is `residual` for what no column explains. `next_step` is what to do first, where that is not what the cause always says
+(a column that was renamed, two that look exchanged, never-seen values spelled otherwise, what no column explains).
+`segment` is `SEX=2` where the change is of one
 [segment](deciding.md#segments) alone; `window.events` are all events of the window."""
 
 

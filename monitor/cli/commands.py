@@ -38,7 +38,7 @@ from monitor.run.accepting import accept as accept_incident
 from monitor.run.accepting import require_note
 from monitor.run.daemon import Daemon
 from monitor.run.first_pass import EventRange
-from monitor.run.human_lines import human_line
+from monitor.run.human_lines import HumanLines
 from monitor.run.open_source import SCHEME, Given, OffsetRange
 from monitor.run.reference_build import build_reference
 from monitor.run.reference_file import load_reference, save_reference
@@ -211,6 +211,8 @@ def replay_sources(arguments: Namespace) -> int:
 
 
 def _emitter(as_json: bool, progress: Progress) -> Callable[[dict[str, Any]], None]:
+    human_line = HumanLines()
+
     def messages(thing: dict[str, Any]) -> None:
         line = json_line(thing) if as_json else human_line(thing)
         if line is not None:

@@ -14,7 +14,8 @@ from monitor.judge.causes.fairness import Fairness
 from monitor.judge.causes.label_facts import LabelFacts
 from monitor.judge.causes.outcome import Outcomes
 from monitor.judge.causes.performance import Performance
-from monitor.judge.comparison.exchanged import exchanged
+from monitor.judge.causes.unit_change import without_unit
+from monitor.judge.comparison.exchanged import LOOK_AT_ORDER, exchanged
 from monitor.judge.incidents.book import Now
 from monitor.judge.incidents.incident import NOTHING, Floats, OpenFinding
 from monitor.judge.policy import Policy
@@ -89,7 +90,7 @@ class Judge:
         for finding in found:
             said = remarks.get(finding.key.subject)
             one = replace(finding, detail=f"{finding.detail}; {said}") if said else finding
-            yield _with_exchanged(one, pairs[finding.key.subject]) if finding.key.subject in pairs else one
+            yield with_exchanged(one, pairs[finding.key.subject]) if finding.key.subject in pairs else one
 
     def _exchanged(self, windows: Windows, recent: Windows | None) -> Mapping[str, str]:
         """Columns that look exchanged in the newest panes, or in the newest base window, which has more events."""
@@ -138,10 +139,12 @@ class Judge:
     def remarked(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings, with what sequential causes know about them in their details, and the parents of columns."""
         remarks = {key: text for cause in self._sequential for key, text in cause.key_remarks().items()}
+        steps = {key: text for cause in self._sequential for key, text in cause.key_next_steps().items()}
         out = []
         for one in findings:
             parent = self._parent_of(one.key.subject)
             found = replace(one, parent=parent) if parent else one
+            found = replace(found, next_step=steps[one.key]) if one.key in steps else found
             out.append(replace(found, detail=f"{one.detail}; {remarks[one.key]}") if one.key in remarks else found)
         return out
 
@@ -225,11 +228,12 @@ class Judge:
                 cause.restore(state[cause.state_name])
 
 
-def _with_exchanged(finding: Finding, other: str) -> Finding:
+def with_exchanged(finding: Finding, other: str) -> Finding:
     """A finding of a column that has the values of another one, whose values this one had."""
     words = f"{finding.key.subject} and {other} look exchanged"
     because = f"{words}: each has the mean and the spread that the other one had"
-    return replace(finding, headline=f"{words}: {finding.headline}", detail=f"{finding.detail}; {because}")
+    own = without_unit(finding)  # that a unit changed is another guess about the same values
+    return replace(own, headline=f"{words}: {own.headline}", detail=f"{own.detail}; {because}", next_step=LOOK_AT_ORDER)
 
 
 def longest_learned(reference: Reference) -> Level | None:

@@ -150,7 +150,8 @@ class FindingView:
     `records` are the first and last offset by partition of the `window` that its figures are of. `rank` is its place
     among the findings of its incident, from 1: the likely first cause, then the worst. `p` and `exceedance` are as in
     the finding; `newest` are the figures of the newest base window, None where it shows nothing or was not measured.
-    `renamed_to` is the finding about the new column, of a column that is gone whose values that one has.
+    `renamed_to` is the finding about the new column, of a column that is gone whose values that one has. `next_step` is
+    what a person does first, without a full stop.
     """
 
     key: ModelKey
@@ -168,6 +169,7 @@ class FindingView:
     exceedance: float = 0.0
     renamed_to: FindingKey | None = None
     newest: Figures | None = None
+    next_step: str = ""
 
 
 @dataclass(frozen=True, slots=True)

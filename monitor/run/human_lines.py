@@ -18,6 +18,7 @@ _OTHER_REASONS: Final = {
 }
 #: transitions that tell somebody of an incident
 _TOLD: Final = frozenset({"opened", "escalated"})
+_UPDATED: Final = "updated"
 #: texts of the summary for a model version's open incidents
 _OPEN_AT_END: Final = (("open", "one incident"), ("lasting", "a lasting ticket"))
 
@@ -34,16 +35,32 @@ def _evidence(found: dict[str, Any]) -> str:
     return words if p is None else f"{words}; by chance {probability(p)}"
 
 
-def _next_step(transition: dict[str, Any]) -> Iterator[str]:
-    """What a person does first, once when somebody is told of the incident."""
+def _next_step(transition: dict[str, Any], told: set[str] | None) -> Iterator[str]:
+    """What a person does first, when somebody is told of the incident, and when an update has another one.
+
+    `told` are the lines of the incident that were told, None where that is not known.
+    """
     found = transition["findings"]
-    if transition["transition"] not in _TOLD or not found:
+    if not found or transition["transition"] not in {*_TOLD, _UPDATED}:
         return
-    first = next((one for one in found if one["subject"] == transition.get("likely_cause")), found[0])
-    if step := next_step_of(first["cause"]):
-        yield f"{'':24}next, about {first['subject']}: {step}"
+    line, again = _next_line(transition), transition["transition"] == _UPDATED
+    if line and not (again and (told is None or line in told)):
+        yield line
+    if told is not None:
+        told.add(line)
+    if again:
+        return
     if runbook := transition.get("links", {}).get("runbook"):
         yield f"{'':24}runbook: {runbook}"
+
+
+def _next_line(transition: dict[str, Any]) -> str:
+    found, subject = transition["findings"], transition.get("likely_cause")
+    unexplained = (one for one in found if one.get("explained_by") == [])
+    named = (one for one in found if one["subject"] == subject) if subject else unexplained
+    first = next(named, found[0])
+    step = first.get("next_step") or next_step_of(first["cause"])
+    return f"{'':24}next, about {_subject(first)}: {step}" if step else ""
 
 
 def _subject(found: dict[str, Any]) -> str:
@@ -51,15 +68,35 @@ def _subject(found: dict[str, Any]) -> str:
     return f"{found['subject']} in {found['segment']}" if found.get("segment") else str(found["subject"])
 
 
-def human_line(thing: dict[str, Any]) -> str | None:
-    """A transition, finding or summary as text for a terminal; None for other lines."""
+class HumanLines:
+    """The lines of one stream: an update has a next step where it is one that was not told of its incident before."""
+
+    def __init__(self) -> None:
+        #: {incident: the next steps told}
+        self._told: dict[str, set[str]] = {}
+
+    def __call__(self, thing: dict[str, Any]) -> str | None:
+        """As `human_line`."""
+        if thing["kind"] != "transition":
+            return human_line(thing)
+        told = self._told.setdefault(thing["incident"], set())
+        if thing["transition"] == "resolved":
+            del self._told[thing["incident"]]
+        return human_line(thing, told)
+
+
+def human_line(thing: dict[str, Any], told: set[str] | None = None) -> str | None:
+    """A transition, finding or summary as text for a terminal; None for other lines.
+
+    `told` are the next steps told of a transition's incident, to which its own is added; None where that is not known.
+    """
     if thing["kind"] == "transition":
         lines = [f"{thing['at']}  {thing['transition']:<12} {thing['severity']:<7} {thing['summary']}"]
         for found in thing["findings"]:
             what = " ".join([found["cause"], *([found["figure"]] if "figure" in found else [])])
             lines.append(f"{'':24}{_subject(found)}: {what} ({found['severity']}): {found['detail']}")
             lines.append(f"{'':24}  since {found['since']}{_evidence(found)}")
-        return "\n".join([*lines, *_next_step(thing)])
+        return "\n".join([*lines, *_next_step(thing, told)])
     if thing["kind"] == "warmup":
         return f"{thing['at']}  {'reference':<12} {'info':<7} {thing['text']}"
     if thing["kind"] == "finding":

@@ -271,6 +271,7 @@ class SnapshotBuilder:
                     p=found.p,
                     exceedance=found.exceedance,
                     renamed_to=None if new is None else new.key,
+                    next_step=found.next_step,
                     newest=None if evaluated is None or found.key.figure else evaluated.newest.get(found.key),
                 )
 

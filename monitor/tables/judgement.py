@@ -13,7 +13,7 @@ from monitor.judge.windows.all_values import moments
 from monitor.publish.status.drawing import drawing
 from monitor.publish.status.html import text
 from monitor.reference.reference import Reference
-from monitor.run.human_lines import human_line
+from monitor.run.human_lines import HumanLines
 from monitor.stats.bins.reference_bins import NUMERIC, QUALITY_COUNTS
 from monitor.stats.distances import DISTANCES, ORDERED_ONLY
 from monitor.stats.tallies.tally import BELOW, Tally
@@ -74,7 +74,7 @@ class Judgement:
         return frame.drop(columns=["findings", "reference_bins", "bins"]).set_index("column")
 
     def __str__(self) -> str:
-        return "\n".join([*filter(None, map(human_line, self.lines)), *self.notes])
+        return "\n".join([*filter(None, map(HumanLines(), self.lines)), *self.notes])
 
     def __repr__(self) -> str:
         of, found = self.reference.key, f"{len(self.findings)} findings, worst: {self.severity}"

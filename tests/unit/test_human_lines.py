@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from monitor.judge.causes.catalog import NAMES
-from monitor.run.human_lines import human_line
+from monitor.run.human_lines import HumanLines, human_line
 
 MISSING: dict[str, Any] = {
     "subject": "income",
@@ -45,6 +45,29 @@ def test_who_is_told_of_an_incident_is_told_what_to_do_about_its_likely_cause() 
     assert "next" not in text("resolved")
     linked = text("opened", MISSING, links={"runbook": "https://wiki.example/r"})
     assert linked.splitlines()[-1].strip() == "runbook: https://wiki.example/r"
+
+
+def test_an_update_has_a_next_step_only_where_it_is_another_one() -> None:
+    lines = HumanLines()
+
+    def told(transition: str, *findings: dict[str, Any], cause: str = "") -> bool:
+        whole = {"kind": "transition", "at": "2026-01-01T00:01:00Z", "incident": "m/1/a", "severity": "page"}
+        line = lines(whole | {"transition": transition, "summary": "m 1", "findings": findings, "likely_cause": cause})
+        return "next, about" in (line or "")
+
+    assert told("opened", SCORE)
+    assert not told("updated", SCORE)
+    assert told("updated", SCORE, MISSING, cause="income")
+    assert not told("updated", SCORE, MISSING, cause="income")
+    assert told("updated", SCORE, MISSING | {"next_step": "undo it"}, cause="income")
+    assert told("escalated", SCORE), "whoever is told now did not hear it before"
+    assert not told("resolved")
+    assert told("updated", SCORE), "another incident"
+
+
+def test_a_finding_of_its_own_says_the_next_step_before_its_cause() -> None:
+    told = text("opened", MISSING, SCORE | {"explained_by": [], "next_step": "look at the model", "segment": "SEX=2"})
+    assert told.splitlines()[-1].strip() == "next, about score in SEX=2: look at the model"
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,10 @@ SUSPICIOUS: Final = 0.6
 #: a part from here on is all of the change
 WHOLE: Final = 0.95
 
-UNEXPLAINED: Final = "no watched column explains it: the model, the serving layer, or a feature not received"
+_NO_COLUMN: Final = "no watched column explains it"
+UNEXPLAINED: Final = f"{_NO_COLUMN}: the model, the serving layer, or a feature not received"
+_LOOK_AT_MODEL: Final = "look at what was deployed at that time: the model, what serves it, other features it reads"
+_LOOK_AT_PARTITION: Final = "look at what writes to that partition, and what was deployed there at that time"
 
 
 @dataclass(frozen=True)
@@ -122,12 +125,14 @@ class Attribution:
         moved = self._moved([*followed, *found])
         relations = (one for one in (*followed, *found) if one.key.cause == RELATION.name)
         lost = sorted({one.key.subject for one in relations if not is_of_outputs(one)})
+        in_segments = {one.key.subject for one in (*followed, *found) if one.key.segment}
         out: list[Finding] = []
         for finding in found:
             held_back = finding.key == self._residual.key and finding.key not in opened
             if held_back and (moved or self._may_have_moved(evaluation)):
                 continue
-            out.append(self._with_part(finding, evaluation, moved, lost) if effects.offers_shares else finding)
+            with_part = self._with_part(finding, evaluation, moved, lost) if effects.offers_shares else finding
+            out.append(_without_unexplained(with_part, finding) if finding.key.subject in in_segments else with_part)
         return out
 
     def _moved(self, findings: Iterable[Finding]) -> dict[int, Finding]:
@@ -178,7 +183,12 @@ class Attribution:
             explanation = _through(part, explanation)
         if explanation is None:
             return finding
-        return replace(finding, detail=f"{finding.detail}; {explanation.text}", explanation=explanation)
+        return replace(
+            finding,
+            detail=f"{finding.detail}; {explanation.text}",
+            explanation=explanation,
+            next_step=_next_step(explanation),
+        )
 
     def _explanation(self, window: _Window, moved: Mapping[int, Finding], lost: Sequence[str]) -> Explanation | None:
         """None where nothing can be said."""
@@ -253,11 +263,24 @@ def _weight(finding: Finding) -> tuple[bool, float]:
     return has_other_values(finding), finding.exceedance
 
 
+def _without_unexplained(finding: Finding, before: Finding) -> Finding:
+    """Not that nothing explains it: a segment shows the same, and that is said of it."""
+    explanation = finding.explanation
+    return before if explanation is not None and explanation.text == UNEXPLAINED else finding
+
+
+def _next_step(explanation: Explanation) -> str:
+    """Where to look if no column is to be looked at, else what the finding's cause says."""
+    if not explanation.text.startswith(_NO_COLUMN):
+        return ""
+    return _LOOK_AT_PARTITION if explanation.parts else _LOOK_AT_MODEL
+
+
 def _through(partition: ExplainedBy, explanation: Explanation | None) -> Explanation:
     """The explanation, and the partition through which the change comes."""
     text = f"partition {partition.subject} alone accounts for it"
     if explanation is None or explanation.text == UNEXPLAINED:
-        return Explanation((partition,), f"no watched column explains it, but {text}")
+        return Explanation((partition,), f"{_NO_COLUMN}, but {text}")
     return Explanation((*explanation.parts, partition), f"{explanation.text}; {text}")
 
 

@@ -308,6 +308,10 @@ class SequentialCause(Cause[None]):
         """Sentences for the details of other causes' findings, by their keys."""
         return {}
 
+    def key_next_steps(self) -> Mapping[FindingKey, str]:
+        """What a person does first about other causes' findings, by their keys, in place of what these say."""
+        return {}
+
     def due_us(self, from_us: int) -> int | None:
         """Event time at which something is found if no event comes until then, none being wanted before `from_us`.
 

@@ -49,6 +49,8 @@ from monitor.text import many, percent
 FAIRNESS: Final = "fairness"
 IMPACT: Final = "disparate_impact"
 OPPORTUNITY: Final = "equal_opportunity"
+#: a group's name, its rows and the hits among them
+_Group = tuple[str, tuple[int, int]]
 
 
 class GroupRate(NamedTuple):
@@ -99,7 +101,7 @@ class Fairness(SequentialCause):
             FAIRNESS,
             in_alert="are treated unequally",
             on_page="fairness",
-            next_step="see whether the groups differ in what they ask for, then which features or threshold part them",
+            next_step="see what else these groups differ in, then whether the model or its threshold treats them apart",
         ),
     )
     state_name = FAIRNESS
@@ -308,16 +310,16 @@ class Fairness(SequentialCause):
             exceedance=pair.exceedance,
             direction="down",
             detail=self._detail(metric, estimate, (pair.low, low), (pair.high, high)),
-            headline=self._headline(metric, estimate, self._names[pair.low], self._names[pair.high]),
+            headline=self._headline(metric, estimate, (self._names[pair.low], low), (self._names[pair.high], high)),
         )
 
     def _groups_of(self, segment: int) -> list[int]:
         return next(groups for groups in self._groups.values() if segment in groups)
 
-    def _headline(self, metric: _Metric, estimate: Estimate, low: str, high: str) -> str:
+    def _headline(self, metric: _Metric, estimate: Estimate, low: _Group, high: _Group) -> str:
         if metric.is_ratio:
-            return f"{low} is predicted {self._shown} {estimate.value:.2f} times as often as {high}"
-        return f"of those that are {self._shown} {percent(estimate.value)} more are missed in {low} than in {high}"
+            return f"{low[0]} is predicted {self._shown} {estimate.value:.2f} times as often as {high[0]}"
+        return f"of those that are {self._shown} {missed(low, high)}"
 
     @property
     def _shown(self) -> str:
@@ -342,6 +344,13 @@ class Fairness(SequentialCause):
         for name, blocks in self._blocks.items():
             if name in state:
                 blocks.restore(state[name])
+
+
+def missed(low: _Group, high: _Group) -> str:
+    """`69 % are missed in sex=F, 28 % in sex=M: 41 points more`; a group's hits are those found."""
+    (low_name, (rows, hits)), (high_name, (high_rows, high_hits)) = low, high
+    more, fewer = 100 * (1 - hits / rows), 100 * (1 - high_hits / high_rows)
+    return f"{more:.0f} % are missed in {low_name}, {fewer:.0f} % in {high_name}: {more - fewer:.0f} points more"
 
 
 def _predicted(reference: Reference) -> int | None:

@@ -8,8 +8,9 @@ never had needs no learned distance. A burst of less than half of the events is 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from monitor.judge.promise.detectable import missing_detections
 from monitor.judge.windows.all_values import moments
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
+from monitor.judge.words.spelling import Spelling, spelling
 from monitor.reference.column import PREDICTION, SCORE, Column
 from monitor.stats.bins.hit_places import HitPlaces
 from monitor.stats.bins.reference_bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, TYPE, UNSEEN
@@ -33,7 +35,7 @@ from monitor.stats.digits import before_and_after, told_apart
 from monitor.stats.tallies import names
 from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.tally import BELOW
-from monitor.stats.testing.ending import left_of
+from monitor.stats.testing.ending import is_fewer, left_of
 from monitor.stats.testing.onset import onset
 from monitor.stats.testing.promise import ExcessDetection
 from monitor.stats.variance.quality_dispersion import (
@@ -85,6 +87,8 @@ _NAMES = {
 _SHARES = {"type": "of the wrong type", "unseen": "never seen"}
 #: `outside` pages only while the newest panes still have this part of the window's share: a burst that ended does not
 RECENT_PART = 0.5
+_ENDING = "it is ending: the newest events have less than half of that share"
+_UNCERTAIN = "the newest events are too few to tell whether it goes on"
 #: tests per quality count: of events, and of base windows with a hit
 TESTS_OF_LENGTH = 2
 #: never-seen values listed in a finding
@@ -158,7 +162,7 @@ class Quality(Cause[QualityTails]):
             at = (window, column, slot)
             severity, reason = self._severity(evaluation, at, may_page=True), ""
             if severity == PAGE:
-                reason = self._ticket_reason(evaluation, at, self._recent_share(recent, column, slot))
+                reason = self._ticket_reason(evaluation, at, self._newest(recent, column, slot))
                 severity = self._severity(evaluation, at, may_page=not reason)
             yield Candidate(
                 FindingKey(self.prepared.subjects[column], QUALITY_COUNTS[slot]),
@@ -250,8 +254,8 @@ class Quality(Cause[QualityTails]):
         outside = int(windows.counts[window, column, self.prepared.width + OUTSIDE])
         return DOWN if 2 * int(windows.sums[window, column, BELOW]) > outside else UP
 
-    def _ticket_reason(self, evaluation: Evaluation, at: tuple[int, int, int], recent_share: float) -> str:
-        """Why this is at most a ticket, "" if it may page; `recent_share` in the newest panes."""
+    def _ticket_reason(self, evaluation: Evaluation, at: tuple[int, int, int], newest: tuple[int, int] | None) -> str:
+        """Why this is at most a ticket, "" if it may page; `newest` are the hits and events of the newest panes."""
         (_, column, slot), measured, windows = at, evaluation.of(self), evaluation.windows
         share = float(measured.share[at])
         if known := dict(self.prepared.columns[column].ticket_only).get(QUALITY_COUNTS[slot]):
@@ -259,17 +263,18 @@ class Quality(Cause[QualityTails]):
         restless = slot == OUTSIDE and self._distribution is not None and self._distribution.is_restless(column)
         if self._near_range.is_excursion(windows, at, share, restless=restless):
             return "no farther outside the range than this column may go by itself"
-        if slot == OUTSIDE and recent_share < RECENT_PART * share:
-            return "it is ending: the newest events have less than half of that share"
+        if slot == OUTSIDE and newest is not None and newest[0] / max(newest[1], 1) < RECENT_PART * share:
+            return _ENDING if is_fewer(*newest, share) else _UNCERTAIN
         if not lasts(share, measured.hits[at], self._span(windows, at)):
             return "it may be a burst: it pages if it lasts"
         return ""
 
-    def _recent_share(self, recent: Windows | None, column: int, slot: int) -> float:
+    def _newest(self, recent: Windows | None, column: int, slot: int) -> tuple[int, int] | None:
+        """Hits and events of the newest panes; None where they are judged themselves."""
         if recent is None:
-            return 1.0
-        carried = int(self.prepared.carried(recent.counts[0])[column])
-        return float(recent.counts[0, column, self.prepared.width + slot] / max(carried, 1))
+            return None
+        hits, carried = recent.counts[0, column, self.prepared.width + slot], self.prepared.carried(recent.counts[0])
+        return int(hits), int(carried[column])
 
     def _began(self, windows: Windows, at: tuple[int, int, int]) -> int:
         """Start of the block from which on the share is a changed one: a hit long before is no beginning."""
@@ -287,7 +292,8 @@ class Quality(Cause[QualityTails]):
         share, effect = float(measured.share[at]), float(measured.excess[at])
         change = unit_change(prepared, windows, window, column) if slot == OUTSIDE else None
         named = slot == UNSEEN or (slot == TYPE and prepared.columns[column].is_presence)
-        came = self._came(windows, window, column) if named else ""
+        unseen = self._unseen(windows, window, column) if named else {}
+        came, spelled = self._came(unseen, column), self._spelled(unseen, column)
         before = share - effect
         headline = _headline(prepared.columns[column], subject, cause, before, share)
         return Finding(
@@ -303,9 +309,10 @@ class Quality(Cause[QualityTails]):
             effect_unit="share",
             exceedance=float(measured.exceedance[at]),
             direction="up",
-            detail=self._detail(windows, at, before, share, came, change),
+            detail=self._detail(windows, at, before, share, came, change) + spelled.words,
             ticket_reason=reason,
-            headline=headline + (change.headline if change else "") + came,
+            headline=headline + (change.headline if change else "") + came + spelled.words,
+            next_step=spelled.next_step,
             factor=change.factor if change else None,
             since_us=self._began(windows, at),
             records=windows.records(window),
@@ -319,16 +326,22 @@ class Quality(Cause[QualityTails]):
         reference, m = float(self.prepared.quality_counts[column, slot]), float(self.prepared.events[column])
         return excess_critical(evaluation.alpha, events, reference, m, own, known) / max(events, 1.0)
 
-    def _came(self, windows: Windows, window: int, column: int) -> str:
-        """The never-seen values by name, the most frequent first: `: "st99" (96), "st98" (3)`.
-
-        Empty if none is known, or if many came once each, as in free text.
-        """
+    def _unseen(self, windows: Windows, window: int, column: int) -> Mapping[str, int]:
+        """The never-seen values that are known by name; none if many came once each, as in free text."""
         unseen: names.Names = {}
         for part in windows.parts[window]:
             names.add(unseen, {column: part.tally.unseen[column]} if column in part.tally.unseen else {})
-        known = unseen.get(column)
-        if not known or (len(known) >= names.KEPT and max(known.values()) == 1):
+        known: Mapping[str, int] = unseen.get(column, {})
+        return {} if len(known) >= names.KEPT and max(known.values()) == 1 else known
+
+    def _spelled(self, unseen: Mapping[str, int], column: int) -> Spelling:
+        about = self.prepared.columns[column]
+        known = (*about.bins.categories, *chain.from_iterable(about.bins.bucket_names))
+        return Spelling() if about.is_presence or not unseen else spelling(unseen, known)
+
+    def _came(self, known: Mapping[str, int], column: int) -> str:
+        """The never-seen values by name, the most frequent first: `: "st99" (96), "st98" (3)`."""
+        if not known:
             return ""
         most = names.most_frequent(known, MAX_NAMED)
         about = self.prepared.columns[column]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Figures, Finding, FindingKey
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, places
 from monitor.judge.comparison.column_change import column_has_changed
+from monitor.judge.comparison.exchanged import LOOK_AT_ORDER
 from monitor.judge.comparison.related import LEAST_CHANGE, PairTest, Related
 from monitor.judge.policy import Policy
 from monitor.judge.promise.budget import MAX_BASE_WINDOWS, TicketBudget
@@ -235,6 +236,7 @@ class Relation(Cause[Measured]):
             detail=detail(self.prepared, self._pairs, changes),
             headline=headline(self.prepared, self._pairs, group, changes, exchanged),
             records=windows.records(window),
+            next_step="" if exchanged is None else LOOK_AT_ORDER,
             part_of=tuple(self.prepared.subjects[column] for column in self._columns(group)),
         )
 

@@ -42,6 +42,9 @@ LEAST_CHANCE: Final = 0.01
 Ints = NDArray[np.int64]
 
 
+_UNDO_RENAME: Final = "rename it back, unless the model reads the new name; then build a new reference"
+
+
 class _Sample(NamedTuple):
     """Counts of some panes, by their names in `Tally.further`."""
 
@@ -141,6 +144,9 @@ class Schema(SequentialCause):
             for subject, name in self._renamed.items()
         }
 
+    def key_next_steps(self) -> Mapping[FindingKey, str]:
+        return {FindingKey(subject, "absent"): _UNDO_RENAME for subject in self._renamed}
+
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
         """By the newest block of the sample; above the threshold until the column is gone again."""
         if key.cause != SCHEMA:
@@ -166,7 +172,7 @@ class Schema(SequentialCause):
             detail += f"; {many(others, 'value')} of other new columns, more than are counted by name"
         if gone is not None:
             headline = f"{gone.name} went, {shown} came, with the same values"
-            detail += f"; its values are like those that {gone.name} had. If it was renamed, build a new reference"
+            detail += f"; its values are like those that {gone.name} had: was it renamed?"
         return Finding(
             key=FindingKey(self._subject(name), SCHEMA),
             severity=self.policy.severity(SCHEMA, name, share, 0.0),
@@ -184,6 +190,7 @@ class Schema(SequentialCause):
             headline=headline,
             since_us=block.start_us,
             renamed_from="" if gone is None else gone.subject(self._model),
+            next_step="" if gone is None else _UNDO_RENAME,
         )
 
     def to_state(self) -> dict[str, Any]:

@@ -8,12 +8,13 @@ values shifted by a constant, and clearly better than any other unit.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.findings import Finding
 from monitor.judge.windows.all_values import Moments, in_reference, in_window, moments
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import Windows
@@ -83,6 +84,12 @@ class UnitChange:
             f"; the values look like the reference's times {words}: a changed unit?",
         )
 
+    @classmethod
+    def to(cls, scale: Scale) -> UnitChange:
+        words = f"{scale.before} has become {scale.after}"
+        offset = f"{'+' if scale.offset > 0 else '-'} {abs(scale.offset):.4g}"
+        return cls(None, f", as if {words}", f"; the values look as if {words} (x {scale.factor:.4g} {offset})")
+
 
 class Scale(NamedTuple):
     """A temperature scale's change: value * factor + offset."""
@@ -117,11 +124,16 @@ def unit_change(prepared: PreparedReference, windows: Windows, window: int, colu
     if factor is not None:
         return UnitChange.by(factor)
     scale = _scale(about, seen, float(windows.lows[window, column]))
-    if scale is None:
-        return None
-    words = f"{scale.before} has become {scale.after}"
-    offset = f"{'+' if scale.offset > 0 else '-'} {abs(scale.offset):.4g}"
-    return UnitChange(None, f", as if {words}", f"; the values look as if {words} (x {scale.factor:.4g} {offset})")
+    return None if scale is None else UnitChange.to(scale)
+
+
+def without_unit(finding: Finding) -> Finding:
+    """The finding without what it says of a changed unit."""
+    said = [UnitChange.by(finding.factor)] if finding.factor is not None else [UnitChange.to(one) for one in SCALES]
+    headline, detail = finding.headline, finding.detail
+    for one in said:
+        headline, detail = headline.replace(one.headline, ""), detail.replace(one.detail, "")
+    return replace(finding, headline=headline, detail=detail, factor=None)
 
 
 def factor_words(factor: float) -> str:

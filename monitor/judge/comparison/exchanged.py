@@ -17,6 +17,8 @@ from monitor.judge.windows.pyramid import Windows
 from monitor.reference.column import FEATURE
 from monitor.stats.bins.reference_bins import NUMERIC
 
+#: what a person does first about two such columns
+LOOK_AT_ORDER: Final = "look at the order of the columns, or at the mapping from their names, where they are produced"
 #: least values of a column
 LEAST_VALUES: Final = 60
 #: how far a mean may lie from the other column's, in its standard deviations; more where few values are uncertain

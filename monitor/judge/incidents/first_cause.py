@@ -2,7 +2,8 @@
 
 Several columns that move together are one incident. A column comes before the score that moved with it; among columns
 the one that moves the score most, else the one that is furthest over its threshold; of two that are about equal the
-earlier one. Whatever the score itself shows (its shape, that it is stuck) is an effect, not a cause.
+earlier one. Whatever the score itself shows (its shape, that it is stuck) is an effect, not a cause. What a segment
+shows of its own comes before the same thing of all events, which hold the segment.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from monitor.findings import SEVERITY_RANK, Finding, FindingKey
 from monitor.reference.column import PREDICTION, SCORE
 from monitor.text import listed, many
 
-#: causes that are about what the model says, not about what it is given
-_OUTPUTS: Final = (SCORE, PREDICTION, "performance", "calibration", "cost")
+#: causes whose subject is the model and not a column; all that are about what it says, not about what it is given
+_OF_MODEL: Final = ("performance", "calibration", "cost", "fairness")
+_OUTPUTS: Final = (SCORE, PREDICTION, *_OF_MODEL)
 #: causes that are about what comes back of its predictions: it never moved what the model says
 _RESULTS: Final = ("outcome", "label_delay", "label_coverage")
 #: subjects of the model's own columns: a feature of such a name has another subject
@@ -37,15 +39,45 @@ ABOUT_EQUAL: Final = 0.2
 
 def likely_first(findings: Sequence[Finding]) -> Finding | None:
     """The likely first cause among findings, worst first; None where nothing that is watched explains the change."""
+    first = _first(findings)
+    return None if first is None else _narrowed(first, findings)
+
+
+def _first(findings: Sequence[Finding]) -> Finding | None:
     outputs = sorted((one for one in findings if _is_output(one)), key=lambda one: one.key.cause in _RESULTS)
     inputs = [one for one in findings if not _is_output(one) and not is_stop(one)]
-    explained = next((one.explanation for one in outputs if one.explanation is not None), None)
-    if explained is not None:
-        named = [part.subject for part in explained.parts]
+    explained = _explained(outputs)
+    if explained is not None and explained.explanation is not None:
+        named = [part.subject for part in explained.explanation.parts]
         by_name = (one for subject in named for one in inputs if one.key.subject == subject)
         related = (one for one in inputs if one.key.cause == _RELATION and not is_of_outputs(one))
         return next(by_name, None) or next(related, None)
     return _largest(inputs) or next(iter(outputs or findings), None)
+
+
+def _narrowed(first: Finding, findings: Sequence[Finding]) -> Finding:
+    """In place of a finding of all events that of a segment, if one shows the same and is as grave."""
+    same = [one for one in _in_segments(first, findings) if one.key.cause == first.key.cause]
+    return next((one for one in same if _rank(one) >= _rank(first)), first)
+
+
+def _rank(finding: Finding) -> int:
+    return SEVERITY_RANK[finding.severity]
+
+
+def _in_segments(finding: Finding, findings: Iterable[Finding]) -> list[Finding]:
+    """What segments show of the same column, or of the same cause of the model; nothing of a segment's own finding."""
+    if finding.key.segment:
+        return []
+    same = (one for one in findings if one.key.segment and one.key.subject == finding.key.subject)
+    return [one for one in same if one.key.cause == finding.key.cause or one.key.cause not in _OF_MODEL]
+
+
+def _explained(findings: Iterable[Finding]) -> Finding | None:
+    """The first one with something to be said of what explains it; not that nothing does, where a segment shows it."""
+    known = list(findings)
+    told = ((one, one.explanation) for one in known if one.explanation is not None)
+    return next((one for one, by in told if by.parts or not _in_segments(one, known)), None)
 
 
 def is_stop(finding: Finding) -> bool:
@@ -75,8 +107,8 @@ def _largest(findings: Sequence[Finding]) -> Finding | None:
     """Of the worst severity the largest, or an earlier one that is about as large."""
     if not findings:
         return None
-    worst = max(SEVERITY_RANK[one.severity] for one in findings)
-    serious = [one for one in findings if SEVERITY_RANK[one.severity] == worst]
+    worst = max(map(_rank, findings))
+    serious = [one for one in findings if _rank(one) == worst]
     moving = [one for one in serious if one.score_shift]
     sizes = [abs(one.score_shift or 0.0) for one in moving] or [one.exceedance for one in serious]
     equal = [one for one, size in zip(moving or serious, sizes, strict=True) if size >= (1 - ABOUT_EQUAL) * max(sizes)]
@@ -120,20 +152,20 @@ def as_one(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def in_words(findings: Sequence[Finding]) -> str:
-    """The likely first cause, the worst finding if that is graver, what explains the score, and how many others.
+    """The worst finding if it is graver than the likely first cause, that, what explains the score, how many others.
 
-    That no events come is said before all: everything else is of before.
+    That no events come is said before all: everything else is of before. A segment with a finding of the same is named.
     """
     findings = as_one(findings)
-    explained = next((one for one in findings if one.explanation is not None), None)
+    explained = _explained(findings)
     first = likely_first(findings) or explained or findings[0]
-    graver = [one for one in findings[:1] if SEVERITY_RANK[one.severity] > SEVERITY_RANK[first.severity]]
+    graver = [_narrowed(findings[0], findings)] if _rank(findings[0]) > _rank(first) else []
     stopped = [one for one in findings if is_stop(one) and one is not first]
-    named = {_subject(one) for one in (first, explained, *graver, *stopped) if one is not None}
-    words = "; ".join([*(one.headline for one in stopped), _of_parent(first, findings) + first.headline])
-    words = "; ".join([words, *(one.headline for one in graver)])
+    told = [*stopped, *graver, first, *_in_segments(first, findings)[:1]]
+    words = "; ".join(dict.fromkeys(_headline(one, findings if one is first else ()) for one in told))
     if explained is not None and explained.explanation is not None:
         words += f"; {explained.explanation.text}"
+    named = {_subject(one) for one in told} | ({_subject(explained)} if explained is not None else set())
     others = len({_subject(one) for one in findings} - named)
     return words + (f" (and {many(others, 'other finding')})" if others else "")
 
@@ -141,6 +173,10 @@ def in_words(findings: Sequence[Finding]) -> str:
 def _subject(finding: Finding) -> FindingKey | str:
     """What it counts as among several: derived columns of one vector or text are one fault of it."""
     return finding.parent or finding.key
+
+
+def _headline(finding: Finding, findings: Sequence[Finding]) -> str:
+    return _of_parent(finding, findings) + finding.headline
 
 
 def _of_parent(first: Finding, findings: Sequence[Finding]) -> str:
@@ -154,9 +190,11 @@ def _of_parent(first: Finding, findings: Sequence[Finding]) -> str:
 def lead(findings: Sequence[Finding]) -> str:
     """Where to look first, as a sentence: the likely first cause and what it explains; "" where that is plain."""
     findings = as_one(findings)
-    explanation = next((one.explanation for one in findings if one.explanation is not None), None)
+    explained = _explained(findings)
+    explanation = None if explained is None else explained.explanation
     first = likely_first(findings)
     alone = len({one.key.subject for one in findings if not is_stop(one)}) <= 1
     if first is None or (alone and explanation is None):
         return "" if explanation is None else explanation.text
-    return f"likely first cause: {first.key.subject}" + ("" if explanation is None else f"; {explanation.text}")
+    where = f" in {first.key.segment}" if first.key.segment else ""
+    return f"likely first cause: {first.key.subject}{where}" + ("" if explanation is None else f"; {explanation.text}")

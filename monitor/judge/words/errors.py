@@ -80,7 +80,7 @@ def headline(change: Change, meaning: Meaning, segment: str = "") -> str:
 
 
 def _headline(change: Change, meaning: Meaning) -> str:
-    figure, more = change.figure, number(1000 * change.rise)
+    figure, more = change.figure, _of_thousand(change.rise)
     value, before = shown(figure, change.now, meaning), shown(figure, change.before, meaning)
     if figure == ACCURACY:
         return f"of 1,000 predictions about {more} more are wrong than in the reference"
@@ -97,6 +97,11 @@ def _headline(change: Change, meaning: Meaning) -> str:
         side = "high" if change.upwards else "low"
         return f"predictions are too {side}: mean error {number(before)} -> {number(value)}"
     return f"1,000 predictions cost {number(value)} instead of {number(before)}"
+
+
+def _of_thousand(share: float) -> str:
+    """So many of 1,000: whole ones, where there is one."""
+    return f"{1000 * share:,.0f}" if 1000 * share >= 1 else number(1000 * share)
 
 
 def detail(change: Change, tally: LabelTally, reference: LabelTally, rows: int, meaning: Meaning) -> str:

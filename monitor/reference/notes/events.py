@@ -28,6 +28,7 @@ from monitor.reference.survey.values import BOOLEAN, INFINITE, LIST, NULL, NUMBE
 from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC
 from monitor.stats.derived.columns import TEXT as TEXT_KIND
 from monitor.stats.derived.columns import VECTOR, Derived
+from monitor.stats.performance.figures import MULTICLASS
 from monitor.text import listed, many, percent, quoted
 
 #: names in one line, and classes listed with their shares
@@ -138,6 +139,8 @@ def positive_note(reference: Reference, setting: str) -> str:
             return ""
         classes = _shares(reference, predicted) or listed([quoted(name) for name in reference.score_classes], MAX_NAMED)
         unnamed = [name for name in reference.score_classes if predicted and name not in predicted.bins.categories]
+        if reference.task == MULTICLASS:
+            return f"no score is watched; to watch that of one class, {remedy} to it (one of {classes})"
         also = f" (`scores` also names {listed(map(quoted, unnamed), MAX_NAMED)})" if predicted and unnamed else ""
         return f"positive is {reference.positive}, and no class is: {classes}{also}. No score is watched; {remedy}"
     if predicted is None or reference.task != "binary":

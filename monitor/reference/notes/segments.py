@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from monitor.reference.performance_part import LEAST_LABELS, is_judged
 from monitor.reference.reference import Reference
 from monitor.reference.segments import MOST_CELLS
@@ -20,10 +22,12 @@ def segment_lines(reference: Reference) -> Iterator[str]:
     if segments is None:
         return
     shares = segments.event_shares(reference.width)
+    seen = np.count_nonzero(segments.counts[:, :, : reference.width], axis=(1, 2))
     for at, one in enumerate(segments.by):
         own = shares[segments.whole == at].tolist()
         names = [f"{value} {percent(share)}" for value, share in zip(one.values, own, strict=False)]
-        yield f"segments by {one.feature}: {listed([*names, f'other {percent(own[-1])}'], MOST_LISTED)}"
+        others = [f"other {percent(own[-1])}"] if seen[segments.whole == at][-1] else []
+        yield f"segments by {one.feature}: {listed([*names, *others], MOST_LISTED)}"
 
 
 def segment_performance(reference: Reference) -> str:

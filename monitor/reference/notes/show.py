@@ -121,8 +121,9 @@ def _reach(reference: Reference) -> Iterator[str]:
     if learned:
         lengths = ", ".join(f"{level.events:,.0f}" for level in learned)
         yield f"  distribution, score, prediction: windows of about {lengths} events"
-        others = f"all others get tickets, as the reference holds fewer than {MIN_WINDOWS_LEARNED} of them"
-        independent = f"{many(free, 'column')} with independent rows may page, " if free else ""
+        whose = "of all other columns " if free else ""
+        others = f"a change {whose}is a ticket, as the reference holds fewer than {MIN_WINDOWS_LEARNED} such windows"
+        independent = f"{many(free, 'column')} with independent rows may page; " if free else ""
         yield f"  longer windows: {independent}{others}"
     else:
         others = "the others only tickets" if free else "nothing, only tickets"

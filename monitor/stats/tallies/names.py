@@ -50,6 +50,6 @@ def add(names: Names, more: Mapping[int, Counter[str]]) -> None:
         names[column] = Counter(counted) if known is None else kept(known + counted)
 
 
-def most_frequent(names: Counter[str], count: int) -> list[tuple[str, int]]:
+def most_frequent(names: Mapping[str, int], count: int) -> list[tuple[str, int]]:
     """The most frequent names first, equal ones by name."""
     return sorted(names.items(), key=lambda item: (-item[1], item[0]))[:count]

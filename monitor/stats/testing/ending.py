@@ -7,6 +7,7 @@ would end by chance; by size alone pure noise might never end.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -25,6 +26,8 @@ GROWN: Final = 1.5
 LEAST_EXPECTED: Final = 5.0
 #: lower bound of the reference's share as a weight of changes
 LEAST_SHARE: Final = 1e-3
+#: so few hits are no chance if their probability is at most this
+FEWER: Final = 0.01
 
 
 def end_windows(opened_on: int, longest: int) -> int:
@@ -66,6 +69,19 @@ def joined(change: Floats, reference: Floats, values: int) -> Floats:
         return change
     together = change[rare].sum() * weight / weight[rare].sum()
     return np.where(rare, together, change)
+
+
+def is_fewer(hits: int, events: int, share: float) -> bool:
+    """Whether so few hits among the events say that their share is no longer `share`: by chance hardly ever.
+
+    By Chernoff's bound of the binomial tail, which is never below the tail itself.
+    """
+    now = hits / events if events else share
+    if now >= share:
+        return False
+    with_hits = now * math.log(now / share) if hits else 0.0
+    without = (1 - now) * math.log((1 - now) / (1 - share)) if share < 1 else math.inf
+    return events * (with_hits + without) >= -math.log(FEWER)
 
 
 def has_ended(over: float, left: float) -> bool:

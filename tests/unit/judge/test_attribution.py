@@ -71,6 +71,7 @@ def test_the_column_that_moved_the_score_is_named_and_the_one_that_did_not_is_no
     assert [part["subject"] for part in score["explained_by"]] == ["LIMIT"]
     assert 0.6 < score["explained_by"][0]["share"] < 1.4
     assert "LIMIT explains" in score["detail"]
+    assert "next_step" not in score, "what the cause always says: to look at the columns"
     assert {transition["likely_cause"] for transition in transitions} == {"LIMIT"}
 
 
@@ -89,6 +90,7 @@ def test_a_change_of_the_model_alone_is_a_ticket_that_no_column_explains() -> No
     residual = about_score(transitions, RESIDUAL)
     assert (residual["severity"], residual["direction"], residual["explained_by"]) == ("ticket", "up", [])
     assert UNEXPLAINED in residual["detail"]
+    assert residual["next_step"].startswith("look at what was deployed")
     assert UNEXPLAINED in transitions[0]["summary"]
     assert "likely_cause" not in transitions[0]
 

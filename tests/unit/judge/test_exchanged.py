@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from monitor.judge.causes.unit_change import SCALES, UnitChange
+from monitor.judge.comparison.exchanged import LOOK_AT_ORDER
+from monitor.judge.evaluation import with_exchanged
 from monitor.reference.reference import Reference
+from tests.books import finding
 from tests.engine import EVENTS, Credit, Event, MemorySource, build, replayed, settings
 
 CHANGE, END = 2_000, 3_600
@@ -35,6 +40,18 @@ def at_the_end(reference: Reference, change: Callable[[dict[str, Any]], None]) -
     lines, _ = replayed(settings(FEATURES), reference, MemorySource({EVENTS: stream}))
     (words,) = lines[-1]["models"][0]["at_the_end"]
     return str(words)
+
+
+@pytest.mark.parametrize("change", [UnitChange.by(10.0), UnitChange.to(SCALES[0])])
+def test_of_exchanged_columns_no_unit_is_said_and_where_to_look_is(change: UnitChange) -> None:
+    plain = finding("AGE", cause="outside")
+    said = replace(
+        plain, headline=plain.headline + change.headline, detail=plain.detail + change.detail, factor=change.factor
+    )
+    told = with_exchanged(said, "BILL")
+    assert told == with_exchanged(plain, "BILL")
+    assert (told.headline, told.factor) == (f"AGE and BILL look exchanged: {plain.headline}", None)
+    assert told.next_step == LOOK_AT_ORDER
 
 
 def test_two_exchanged_columns_are_named_as_such(reference: Reference) -> None:

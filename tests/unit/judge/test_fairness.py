@@ -13,6 +13,7 @@ import pytest
 from monitor.clock import ManualClock
 from monitor.errors import UsageError
 from monitor.events import Partition
+from monitor.judge.causes.fairness import missed
 from monitor.judge.windows.group_blocks import KEPT, GroupBlocks
 from monitor.reference.column import PREDICTION
 from monitor.reference.configured import contradictions
@@ -116,6 +117,11 @@ def test_a_group_whose_positives_are_missed_more_often_is_a_ticket(*, late: bool
     assert true_positive["sex=m"] == pytest.approx(0.9, abs=0.04)
     assert of[0]["detail"].startswith("equal opportunity difference 0.")
     assert "labelled positives and sex=m" in of[0]["detail"]
+
+
+def test_how_many_are_missed_is_said_of_both_groups() -> None:
+    words = missed(("sex=F", (104, 32)), ("sex=M", (150, 108)))
+    assert words == "69 % are missed in sex=F, 28 % in sex=M: 41 points more"
 
 
 def test_groups_as_far_apart_as_permitted_are_no_finding() -> None:

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.findings import TICKET, ExplainedBy, Explanation, Finding, Transition
+from monitor.findings import PAGE, TICKET, ExplainedBy, Explanation, Finding, Transition
 from monitor.judge.incidents.book import IncidentBook
-from monitor.judge.incidents.first_cause import has_other_values, in_words, lead, likely_cause
+from monitor.judge.incidents.first_cause import has_other_values, in_words, lead, likely_cause, likely_order
 from monitor.judge.incidents.incident import worst_first
 from monitor.state.codec import decode, encode
 from monitor.state.finding_trees import book_of, book_tree, finding_of, finding_tree, transition_of, transition_tree
@@ -96,7 +96,43 @@ def test_a_column_that_moves_the_score_comes_before_one_that_does_not() -> None:
 
 def test_a_finding_that_is_graver_than_the_likely_cause_is_named_too() -> None:
     findings = (finding("score", cause="score"), finding("AGE", TICKET), finding("SEX", TICKET))
-    assert in_words(findings) == "AGE moved; score moved (and 1 other finding)"
+    assert in_words(findings) == "score moved; AGE moved (and 1 other finding)", "what pages is said first"
+
+
+def in_segment(subject: str, severity: str = PAGE, cause: str = "distribution", exceedance: float = 1.5) -> Finding:
+    one = finding(subject, severity, cause=cause, exceedance=exceedance)
+    return replace(one, key=one.key._replace(segment="SEX=2"), headline=f"{subject} in SEX=2 moved")
+
+
+def test_a_segment_is_named_before_the_same_of_all_events() -> None:
+    whole, part = finding("AGE", exceedance=9.0), in_segment("AGE")
+    assert in_words((whole, part)) == "AGE in SEX=2 moved (and 1 other finding)"
+    assert likely_order((whole, part)) == [part, whole]
+    assert lead((whole, part, finding("score", TICKET, cause="score"))) == "likely first cause: AGE in SEX=2"
+
+
+def test_a_segment_that_shows_less_or_otherwise_is_named_behind_all_events() -> None:
+    whole = finding("AGE", cause="missing", exceedance=9.0)
+    assert in_words((whole, in_segment("AGE"))) == "AGE moved; AGE in SEX=2 moved"
+    assert in_words((finding("AGE"), in_segment("AGE", TICKET))) == "AGE moved; AGE in SEX=2 moved"
+    assert in_words((finding("AGE"), in_segment("BILL", TICKET))) == "AGE moved (and 1 other finding)"
+
+
+def test_fairness_does_not_explain_what_the_model_says_and_a_page_leads_before_it() -> None:
+    unfair = in_segment("credit", TICKET, cause="fairness", exceedance=90.0)
+    scores = (finding("score", cause="score", exceedance=9.0), in_segment("score", cause="score"))
+    assert in_words((*scores, unfair)) == "score in SEX=2 moved (and 2 other findings)"
+    worse = finding("credit", cause="performance")
+    assert in_words((worse, unfair)) == "credit moved (and 1 other finding)", "another cause of the model"
+
+
+def test_what_a_segment_shows_is_not_said_to_be_unexplained() -> None:
+    unexplained = replace(score(), explanation=NOTHING, severity=TICKET)
+    findings = (in_segment("score", cause="score"), unexplained)
+    assert in_words(findings) == "score in SEX=2 moved (and 1 other finding)"
+    assert likely_cause(findings) == "score"
+    assert lead(findings) == ""
+    assert NOTHING.text in in_words((in_segment("AGE", TICKET), unexplained)), "of another column"
 
 
 def test_one_fault_of_a_vector_is_said_once_with_its_columns() -> None:
@@ -138,7 +174,7 @@ def test_a_plain_incident_needs_no_lead() -> None:
 
 
 def test_what_a_finding_belongs_to_is_kept_in_a_checkpoint() -> None:
-    derived = replace(finding("emb.norm"), parent="emb", renamed_from="norm", part_of=("a", "b"))
+    derived = replace(finding("emb.norm"), parent="emb", renamed_from="norm", next_step="undo it", part_of=("a", "b"))
     assert finding_of(decode(encode(finding_tree(derived)))) == derived
 
 

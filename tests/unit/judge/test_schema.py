@@ -88,6 +88,9 @@ def test_a_renamed_column_is_told_as_one_and_the_absence_says_so(stream: list[Ev
     assert predictions - CHANGE <= 1_000
     assert "its values are like those" in schema["detail"]
     assert schema["renamed_from"] == old
+    undo = "rename it back, unless the model reads the new name; then build a new reference"
+    assert schema["next_step"] == undo
+    assert any(found.get("next_step") == undo for _, found in findings(transitions, "absent"))
     assert any("was it renamed?" in found["detail"] for _, found in findings(transitions, "absent"))
     assert all(one["summary"].startswith(f"credit 1: {old} is ") for one in transitions[:-1])
     assert transitions[-1]["summary"] == f"credit 1: {old} went, {old.lower()} came, with the same values"

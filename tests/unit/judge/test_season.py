@@ -33,7 +33,7 @@ from monitor.stats.tallies.tally import Tally
 from monitor.stats.testing.directional import Expected, evaluate
 from tests.engine import CREDIT, START_US
 from tests.seasonal_kinds import KINDS, Seasonal
-from tests.simulated import Columns, Ints, Simulation, part_of, reference_of
+from tests.simulated import Columns, Ints, Simulation, reference_of
 
 RATE = 0.05
 PANE_US = 600 * SECOND_US
@@ -392,17 +392,3 @@ def test_panes_of_a_model_without_waves_are_left_as_they_are() -> None:
     assert pane.tally.further == {}
     side = Compared.of(PreparedReference.of(plain), numeric=True)
     assert side.expected(window_of(1, (Block(0, 1, Tally.empty(3, plain.width)),))) is None
-
-
-def test_a_week_without_a_wave_by_day_is_judged_too() -> None:
-    """An event a day: there is a weekly wave, and no day whose hours could move."""
-    rng = np.random.default_rng(5)
-    values = {"x": 3 * np.sin(2 * np.pi * np.arange(2_600) / 7) + rng.normal(0, 0.5, 2_600)}
-    reference = reference_of(values, 2_000, gap_us=DAY_US)
-    assert reference.seasons is not None
-    assert not reference.seasons.columns[0].has_day
-    simulation = Simulation(reference)
-    judge = simulation.judge()
-    judged = simulation.run_spaced(part_of(values, 2_000), DAY_US, judge)
-    assert (judged.events, judged.pages) == (600, [])
-    judge.restore(judge.to_state())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -23,6 +24,7 @@ from monitor.judge.windows.pyramid import BASE_EVENTS
 from monitor.reference.configured import as_configured, contradictions
 from monitor.reference.file.encoding import from_json, to_json
 from monitor.reference.file.validity import fault_of
+from monitor.reference.notes.segments import segment_lines
 from monitor.reference.notes.show import reference_text
 from monitor.reference.reference import Reference
 from monitor.run.human_lines import human_line
@@ -222,7 +224,14 @@ def test_a_file_gives_the_segments_back() -> None:
 
 def test_the_reference_shows_its_segments() -> None:
     line = next(line for line in reference_text(reference()).splitlines() if line.startswith("segments by EDU: high 4"))
-    assert all(f" {value} " in line for value in ("middle", "low", "none", "other"))
+    assert all(f" {value} " in line for value in ("middle", "low", "none"))
+    assert "other" not in line, "no event is in it"
+    segments = reference().segments
+    assert segments is not None
+    counts = segments.counts.copy()
+    counts[-1] = 60
+    (line,) = segment_lines(replace(reference(), segments=replace(segments, counts=counts)))
+    assert " other " in line
 
 
 @pytest.mark.parametrize(

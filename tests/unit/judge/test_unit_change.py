@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from monitor.judge.causes.distribution_words import unit_of
-from monitor.judge.causes.unit_change import FACTORS, UnitChange, unit_change
+from monitor.judge.causes.unit_change import FACTORS, SCALES, UnitChange, unit_change, without_unit
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import window_of
 from monitor.reference.column import FEATURE, Column
@@ -38,6 +38,7 @@ from monitor.stats.tallies.tally import (
     UNIT,
     Tally,
 )
+from tests.books import finding
 from tests.engine import blank
 
 Floats = NDArray[np.float64]
@@ -226,6 +227,16 @@ def test_another_temperature_scale_is_reported_without_a_factor(
         assert change.factor is None
         assert words in change.headline
         assert words in change.detail
+
+
+@pytest.mark.parametrize("change", [*map(UnitChange.by, FACTORS), *map(UnitChange.to, SCALES)])
+def test_what_is_said_of_a_unit_can_be_left_out(change: UnitChange) -> None:
+    plain = finding()
+    said = replace(
+        plain, headline=plain.headline + change.headline, detail=plain.detail + change.detail, factor=change.factor
+    )
+    assert said != plain
+    assert without_unit(said) == plain == without_unit(plain)
 
 
 def test_a_constant_has_a_factor_only_where_it_is_exact() -> None:

@@ -293,6 +293,14 @@ def test_a_positive_class_that_never_occurs_is_reported_with_the_classes_at_buil
         assert not messages or found[0].startswith(messages)
 
 
+def test_of_several_classes_none_has_to_be_the_positive_one() -> None:
+    reference, lines = reported([event(i, features={"x": i % 9}, **by_name(i)) for i in ROWS], {"task": "multiclass"})
+    for notes in (lines, list(reference_notes(reference, "models[0]"))):
+        assert not [line for line in notes if line.startswith("positive is ")]
+        (line,) = (line for line in notes if line.startswith("no score is watched"))
+        assert line.endswith('models[0].positive to it (one of "no" 75 %, "yes" 25 %)')
+
+
 @pytest.mark.parametrize(
     ("values", "reason"),
     [

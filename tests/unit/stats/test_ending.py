@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.stats.testing.ending import (
+    FEWER,
     end_windows,
     has_ended,
+    is_fewer,
     is_lasting,
     is_news,
     joined,
@@ -111,3 +115,15 @@ def test_joining_keeps_the_sum_and_what_is_left_of_a_change_as_a_whole(
     assert then.sum() == pytest.approx(change.sum(), abs=1e-12)
     if np.abs(then).max() > 1e-9:
         assert left_of_shares(part * change, then, reference) == pytest.approx(part, abs=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.2, 0.9, 1.0])
+@pytest.mark.parametrize("events", [1, 50, 400])
+def test_hits_are_fewer_only_where_the_binomial_tail_is_small(events: int, share: float) -> None:
+    for hits in range(events + 1):
+        tail = sum(math.comb(events, k) * share**k * (1 - share) ** (events - k) for k in range(hits + 1))
+        if is_fewer(hits, events, share):
+            assert tail <= FEWER
+        if share < 1 and tail <= FEWER / (50 * events):  # the bound is not much larger than the tail
+            assert is_fewer(hits, events, share)
+    assert not is_fewer(0, 0, share)
