@@ -22,7 +22,7 @@ from tests.engine import Credit, Event
 from tests.integration.conftest import Site
 from tests.real_parts.prometheus import Prometheus
 from tests.real_parts.waiting import wait_until
-from tests.snapshots import lasting_snapshot, model
+from tests.snapshots import BY_GROUP, lasting_snapshot, model
 
 Tree = dict[str, Any]
 
@@ -42,8 +42,8 @@ LAST_TO_COME: Final = (
     "driftd_checkpoint_timestamp_seconds",
 )
 
-#: series of named outcomes, which the scene has none of
-OF_OUTCOMES: Final = "driftd_outcome"
+#: series of named outcomes, segments and groups, which the scene has none of
+NOT_IN_SCENE: Final = ("driftd_outcome", "driftd_performance_segment", "driftd_fairness", "driftd_group")
 OUTCOMES: Final = (
     OutcomeView("judge", 900, 1_764_000_600_000_000, mean=0.7, mean_before=0.72),
     OutcomeView("topic", 900, 1_764_000_600_000_000, shares=(("refund", 0.1), ("(other)", 0.9))),
@@ -135,7 +135,7 @@ def test_every_query_has_a_result_where_its_subject_exists(scene: Scene) -> None
         (title, target["refId"])
         for title, panel in panels().items()
         for target in panel["targets"]
-        if OF_OUTCOMES not in target["expr"] and not scene.answer(target)
+        if not _is_not_in_scene(target) and not scene.answer(target)
     ]
     assert empty == []
     for annotation in dashboard()["annotations"]["list"]:
@@ -150,14 +150,18 @@ def test_every_query_has_a_result_where_its_subject_exists(scene: Scene) -> None
     _assert_shares_are_shares(scene)
 
 
-def test_queries_of_named_outcomes_have_results(prometheus_parts: None) -> None:
-    views = (replace(model("credit", ()), outcomes=OUTCOMES),)
+def _is_not_in_scene(target: Tree) -> bool:
+    return any(name in target["expr"] for name in NOT_IN_SCENE)
+
+
+def test_queries_of_named_outcomes_segments_and_groups_have_results(prometheus_parts: None) -> None:
+    views = (replace(model("credit", ()), outcomes=OUTCOMES, **BY_GROUP),)
     snapshots = SnapshotHolder(SystemClock())
     snapshots.show(Snapshot(restored=True, models=views, outcome_fates={(views[0].key, "judge", "matched"): 60}))
     server = Server(snapshots, "127.0.0.1", 0)
     server.start()
-    asked = [target for panel in panels().values() for target in panel["targets"] if OF_OUTCOMES in target["expr"]]
-    assert len(asked) >= 4
+    asked = [target for panel in panels().values() for target in panel["targets"] if _is_not_in_scene(target)]
+    assert all(any(name in target["expr"] for target in asked) for name in NOT_IN_SCENE)
     try:
         with Prometheus(scraping(server.port)) as seen:
             wait_until(lambda: seen.query("rate(driftd_outcomes_total[20s])"), "two scrapes")
