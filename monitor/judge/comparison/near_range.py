@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
-from monitor.reference.column import DRIFT_WIDTHS, OUTSIDE_PARTS, Column
+from monitor.reference.column import OUTSIDE_PARTS, Column
 from monitor.stats.bins.reference_bins import OUTSIDE
 from monitor.stats.bins.tails import farthest
 from monitor.stats.tallies.tally import FAR_COUNT, FAR_SUM, FAR_UNIT
@@ -67,22 +67,13 @@ class NearRange:
         window, column, slot = at
         if slot != OUTSIDE:
             return False
-        lengths = self._reference_lengths(windows.spans[window].end_us)
-        for below, above in self._wanders[column]:
-            if self._lies_near(windows, window, column, _drifted(below, lengths), _drifted(above, lengths)):
-                return True
+        if any(self._lies_near(windows, window, column, *widths) for widths in self._wanders[column]):
+            return True
         if (self._settled[column] and not restless) or not self._lies_near(windows, window, column):
             return False
         if self._wanders[column]:  # how it moves is known, and half of the events are more than that
             return share < HALF
         return share < NEARLY_ALL or windows.spans[window].events < self._alike[column]
-
-    def _reference_lengths(self, at_us: int) -> int:
-        """For how many times as long as itself the reference is over, rounded up to a power of two; 0: not known."""
-        reference = self._prepared.reference
-        if reference.end_us <= reference.start_us or at_us <= reference.end_us:
-            return 0
-        return 1 << int((at_us - reference.end_us) // (reference.end_us - reference.start_us)).bit_length()
 
     def _lies_near(self, windows: Windows, window: int, column: int, below: int = 1, above: int = 1) -> bool:
         """Whether the values outside lie, on average, at most so many widths of the range below and above it."""
@@ -101,11 +92,6 @@ class NearRange:
             bins = self._prepared.columns[column].bins
             self._ends[key] = farthest(bins, self._prepared.bins[column], (below, above))
         return self._ends[key]
-
-
-def _drifted(widths: int, lengths: int) -> int:
-    """How far a column gets that drifts: in as long as the reference, no farther than its range is wide."""
-    return max(widths, lengths) if widths >= DRIFT_WIDTHS else widths
 
 
 def _widths(column: Column) -> list[tuple[int, int]]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from monitor.findings import Span
 from monitor.judge.comparison.near_range import NearRange
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import Windows, window_of
@@ -44,20 +43,6 @@ def test_a_column_is_an_excursion_as_far_as_it_may_get_and_no_farther(part: str)
         low, high = (outside(reference, at) for at in (bins.low - widths * wide, bins.high + widths * wide))
         assert near.is_excursion(low, AT, 1.0) is (widths < below)
         assert near.is_excursion(high, AT, 1.0) is (widths < above)
-
-
-@pytest.mark.parametrize("part", [part for part, widths in OUTSIDE_PARTS.items() if DRIFT_WIDTHS in widths])
-def test_a_column_that_drifts_gets_no_farther_in_as_long_as_its_reference_than_the_range_is_wide(part: str) -> None:
-    made = replace(blank([replace(numeric("x"), ticket_only=((part, "it drifts"),))]), start_us=100, end_us=200)
-    reference = PreparedReference.of(made)
-    near, bins, (below, above) = NearRange(reference), reference.columns[0].bins, OUTSIDE_PARTS[part]
-    wide = bins.high - bins.low
-    for lengths, most in ((1, DRIFT_WIDTHS), (9, 16), (100, 128)):
-        for widths in (most - 0.1, most + 0.1):
-            for drifts, value in ((below, bins.low - widths * wide), (above, bins.high + widths * wide)):
-                seen = outside(reference, value)
-                seen = replace(seen, spans=(Span(200 + 99 * lengths, 200 + 100 * lengths, 10),))
-                assert near.is_excursion(seen, AT, 1.0) is (drifts > 0 and widths < most)
 
 
 def test_a_column_that_stays_within_its_range_has_no_excursions() -> None:
