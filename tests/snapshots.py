@@ -35,8 +35,8 @@ CALLS: Final[dict[str, Any]] = {
 BY_GROUP: Final[dict[str, Any]] = {
     "performance_segments": (SegmentFigures("EDU=low", 60, (("accuracy", 0.75),)),),
     "group_rates": (
-        GroupRate("SEX=2", "positive_rate", 0.2, 400),
-        GroupRate("SEX=1", "positive_rate", 0.4, 500),
+        GroupRate("SEX", "SEX=2", "positive_rate", 0.2, 400),
+        GroupRate("SEX", "SEX=1", "positive_rate", 0.4, 500),
     ),
     "fairness": (Unfairness("SEX", "disparate_impact", Estimate(0.5, 0.41, 0.61), "SEX=2", "SEX=1", 0.8),),
 }

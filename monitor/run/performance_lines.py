@@ -51,9 +51,9 @@ def fairness_json(judge: ModelJudge) -> dict[str, Any]:
             "high": one.high,
         }
     for rate in judge.judge.fairness.rates():
-        for feature, of in found.items():
-            if rate.segment.startswith(f"{feature}="):
-                of["groups"].setdefault(rate.segment, {})[rate.kind] = {"value": rate.rate, "samples": rate.rows}
+        if rate.feature in found:
+            of_group = found[rate.feature]["groups"].setdefault(rate.segment, {})
+            of_group[rate.kind] = {"value": rate.rate, "samples": rate.rows}
     return {"fairness": found} if found else {}
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.benchmarks.material import MissingError, data_folder, say
+from tests.benchmarks.material import MissingError, counts_listed, data_folder, say, yes
 from tests.daemons import state_of
 from tests.faulty_stream import credit_rows, faulty_records
 from tests.killing import Trial, alert_faults, count_faults, numbered, positions_of
@@ -43,22 +43,12 @@ def run(options: Sequence[str]) -> None:
 def _report(trial: Trial, produced: int) -> None:
     state, recount, alerts, replayed = state_of(trial.config), trial.recount(), trial.alerts(), trial.replay()
     counts, reported = list(count_faults(state, recount)), list(alert_faults(alerts, replayed))
-    say(f"kills                 {len(trial.moments)}: {_listed(Counter(trial.moments))}")
-    say(
-        f"records               {produced:,}; positions at the end offsets: {_yes(positions_of(state) == trial.ends())}"
-    )
-    say(f"outcomes              {recount.events:,}: {_listed(state['outcomes'])}")
-    say(f"recount equal         {_yes(not counts)}: outcomes, reasons, every bin and fact of every feature")
-    say(f"dead letters equal    {_yes(trial.dead_letters() == recount.rejected)}: {len(recount.rejected):,} records")
-    say(f"transitions           {len(numbered(replayed))}; live as in the replay: {_yes(not reported)}")
+    say(f"kills                 {len(trial.moments)}: {counts_listed(Counter(trial.moments))}")
+    say(f"records               {produced:,}; positions at the end offsets: {yes(positions_of(state) == trial.ends())}")
+    say(f"outcomes              {recount.events:,}: {counts_listed(state['outcomes'])}")
+    say(f"recount equal         {yes(not counts)}: outcomes, reasons, every bin and fact of every feature")
+    say(f"dead letters equal    {yes(trial.dead_letters() == recount.rejected)}: {len(recount.rejected):,} records")
+    say(f"transitions           {len(numbered(replayed))}; live as in the replay: {yes(not reported)}")
     say(f"told more than once   {len(alerts) - len({alert['id'] for alert in alerts})} messages, each as before")
     for fault in [*counts, *reported]:
         say(f"fault                 {fault}")
-
-
-def _listed(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
-
-
-def _yes(holds: bool) -> str:
-    return "yes" if holds else "NO"

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.benchmarks.material import MissingError, say
+from tests.benchmarks.material import MissingError, counts_listed, say, yes
 from tests.faulty_stream import credit_rows
 from tests.killing import alert_faults, model_of, numbered, positions_of
 from tests.late_results import LateTrial, Results, late_records, recount
@@ -43,25 +43,15 @@ def _report(trial: LateTrial, produced: int) -> None:
     state = trial.finish_joined(lambda model: Results.of(model) == expected)
     found, alerts, replayed = Results.of(model_of(state)), trial.alerts(), trial.replay()
     counts, reported = list(found.faults(expected)), list(alert_faults(alerts, replayed))
-    say(f"kills                 {len(trial.moments)}: {_listed(Counter(trial.moments))}")
-    say(
-        f"records               {produced:,}; positions at the end offsets: {_yes(positions_of(state) == trial.ends())}"
-    )
-    say(f"events                {_listed(state['outcomes'])}")
-    say(f"labels                {_listed(model_of(state)['fates'])}")
+    say(f"kills                 {len(trial.moments)}: {counts_listed(Counter(trial.moments))}")
+    say(f"records               {produced:,}; positions at the end offsets: {yes(positions_of(state) == trial.ends())}")
+    say(f"events                {counts_listed(state['outcomes'])}")
+    say(f"labels                {counts_listed(model_of(state)['fates'])}")
     for name, fates in model_of(state)["outcome_fates"].items():
-        say(f"{name:<22}{_listed(fates)}")
+        say(f"{name:<22}{counts_listed(fates)}")
     say(f"confusion             {expected.confusion}")
-    say(f"recount equal         {_yes(not counts)}: confusion, values, outcomes and fates; {len(counts)} differences")
+    say(f"recount equal         {yes(not counts)}: confusion, values, outcomes and fates; {len(counts)} differences")
     transitions = len(numbered(replayed))
-    say(f"transitions           {transitions}; live as in the replay: {_yes(not reported)}")
+    say(f"transitions           {transitions}; live as in the replay: {yes(not reported)}")
     for fault in [*counts, *reported]:
         say(f"fault                 {fault}")
-
-
-def _listed(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
-
-
-def _yes(holds: bool) -> str:
-    return "yes" if holds else "NO"

@@ -11,8 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -36,7 +35,7 @@ from monitor.reference.reference import Reference
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference
 from monitor.settings.tree import Settings
-from tests.benchmarks.material import poisson_interval, say, table
+from tests.benchmarks.material import in_processes, poisson_interval, say, table
 from tests.benchmarks.real_columns import CATEGORIES, Draws, real_columns
 from tests.engine import CREDIT, EVENTS, NOW_US, START_US, MemorySource, admission_of, settings
 from tests.simulated import Simulation
@@ -304,7 +303,7 @@ def run(arguments: Sequence[str]) -> None:
     gap_us, pane_us = round(asked.gap * SECOND_US), asked.pane * SECOND_US
     plan = Plan(asked.way, gap_us, pane_us, asked.reference_rows, asked.days, segments)
     months = []
-    for month in _months(plan, range(asked.first, asked.first + asked.months), asked.processes):
+    for month in in_processes(simulate, plan, range(asked.first, asked.first + asked.months), asked.processes):
         months.append(month)
         say(
             f"month {month.number}: {month.events:,} events, {month.labels:,} labels and outcomes, "
@@ -314,14 +313,6 @@ def run(arguments: Sequence[str]) -> None:
         for what, count in month.found.most_common():
             say(f"    {count} x {' '.join(word for word in what if word)}")
     _show(months, plan)
-
-
-def _months(plan: Plan, numbers: range, processes: int) -> Iterator[Month]:
-    if processes == 1:
-        yield from (simulate(plan, number) for number in numbers)
-        return
-    with ProcessPoolExecutor(processes) as pool:
-        yield from pool.map(simulate, [plan] * len(numbers), numbers)
 
 
 def _show(months: Sequence[Month], plan: Plan) -> None:

@@ -13,8 +13,7 @@ import cProfile
 import pstats
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -24,7 +23,7 @@ from monitor.clock import DAY_US
 from monitor.count.columns.aggregator import Aggregator
 from monitor.findings import PAGE, Transition
 from monitor.judge.model import ModelJudge
-from tests.benchmarks.material import poisson_interval, say, table
+from tests.benchmarks.material import in_processes, poisson_interval, say, table
 from tests.benchmarks.real_columns import CATEGORIES, PANE_US, Draws, real_columns
 from tests.engine import CREDIT, START_US, admission_of, build, settings
 
@@ -104,21 +103,13 @@ def run(arguments: Sequence[str]) -> None:
         _profile(plan, asked.first)
         return
     months = []
-    for month in _months(plan, numbers, asked.processes):
+    for month in in_processes(simulate, plan, numbers, asked.processes):
         months.append(month)
         say(
             f"month {month.number}: {month.events:,} events, {len(month.pages)} pages {month.pages}, "
             f"{month.tickets} tickets, {month.expected:.3f} expected, {month.seconds:.0f} s of CPU"
         )
     _show(months, plan)
-
-
-def _months(plan: Plan, numbers: range, processes: int) -> Iterator[Month]:
-    if processes == 1:
-        yield from (simulate(plan, number) for number in numbers)
-        return
-    with ProcessPoolExecutor(processes) as pool:
-        yield from pool.map(simulate, [plan] * len(numbers), numbers)
 
 
 def _profile(plan: Plan, number: int) -> None:

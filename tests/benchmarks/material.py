@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from scipy.special import chdtri
 
 from tests.real_parts.install import ROOT
+
+_P = TypeVar("_P")
+_M = TypeVar("_M")
 
 
 class MissingError(Exception):
@@ -60,3 +65,22 @@ def poisson_interval(count: int, share: float = 0.95) -> tuple[float, float]:
     tail = (1 - share) / 2
     low = float(chdtri(2 * count, 1 - tail)) / 2 if count else 0.0
     return low, float(chdtri(2 * count + 2, tail)) / 2
+
+
+def in_processes(simulate: Callable[[_P, int], _M], plan: _P, numbers: range, processes: int) -> Iterator[_M]:
+    """What `simulate(plan, number)` gives for each number, in their order."""
+    if processes == 1:
+        yield from (simulate(plan, number) for number in numbers)
+        return
+    with ProcessPoolExecutor(processes) as pool:
+        yield from pool.map(simulate, [plan] * len(numbers), numbers)
+
+
+def counts_listed(counts: Mapping[str, int]) -> str:
+    """`3 accepted, 1 late`."""
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+
+
+def yes(holds: bool) -> str:
+    """What stands for a check in the output."""
+    return "yes" if holds else "NO"

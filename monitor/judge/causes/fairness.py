@@ -54,8 +54,9 @@ _Group = tuple[str, tuple[int, int]]
 
 
 class GroupRate(NamedTuple):
-    """A group's rate of one kind (`positive_rate`, `true_positive_rate`), and of how many rows it is."""
+    """The rate of one kind (`positive_rate`, `true_positive_rate`) of a feature's group, and of how many rows it is."""
 
+    feature: str
     segment: str
     kind: str
     rate: float
@@ -257,11 +258,12 @@ class Fairness(SequentialCause):
     def rates(self) -> list[GroupRate]:
         """The rates of all groups in the blocks that are kept."""
         return [
-            GroupRate(self._names[at], metric.kind, int(counts[at, 1]) / int(counts[at, 0]), int(counts[at, 0]))
+            GroupRate(feature, self._names[at], metric.kind, hits / rows, rows)
             for metric, counts in self._held()
-            for groups in self._groups.values()
+            for feature, groups in self._groups.items()
             for at in groups
-            if counts[at, 0] >= LEAST_ROWS
+            for rows, hits in [counts[at, :2].tolist()]
+            if rows >= LEAST_ROWS
         ]
 
     def worst(self) -> list[Unfairness]:
