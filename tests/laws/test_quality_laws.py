@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from monitor.reference.column import DRIFT_WIDTHS
 from monitor.reference.reference import Reference
 from monitor.stats.bins.reference_bins import NUMERIC
 from tests.benchmarks.planted import PLANTED, USUAL
@@ -88,6 +89,22 @@ def test_a_column_that_goes_on_rising_as_in_its_reference_is_at_most_a_ticket_an
     ((at, subject, cause, _),) = Simulation(reference).run({"x": turned}, 1, to_page=True).pages
     assert (subject, cause) == ("x", "outside")
     assert BEFORE < at <= BEFORE + 100
+
+
+@pytest.mark.parametrize("rise", [6.0, -6.0])
+def test_a_column_may_drift_out_of_sight_of_its_range_and_a_jump_of_two_widths_pages_there_too(rise: float) -> None:
+    rng, lengths = np.random.default_rng(8), 26
+    rows = ROWS * (1 + lengths)
+    columns: dict[str, Values] = {"x": rng.standard_normal(rows) + rise * np.arange(rows) / ROWS}
+    reference, live = reference_of(columns, ROWS), part_of(columns, ROWS)["x"]
+    bins = reference.columns[0].bins
+    wide = bins.high - bins.low
+    assert abs(float(live[-1])) > (DRIFT_WIDTHS + 2) * wide
+    jumped = np.concatenate([live, live[-500:] + np.sign(rise) * 2 * wide])
+    judged = Simulation(reference, pane_us=PANE_US).run({"x": jumped}, 1)
+    ((at, subject, cause, _),) = [page for page in judged.pages if page[2] != "distribution"]
+    assert (subject, cause) == ("x", "outside")
+    assert len(live) < at <= len(live) + 100
 
 
 def test_a_column_of_batches_that_is_stuck_is_a_ticket_first_and_a_page_in_the_end() -> None:

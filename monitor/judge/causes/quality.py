@@ -19,7 +19,7 @@ from monitor.findings import DOWN, PAGE, UP, Figures, Finding, FindingKey
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, PlannedWindows, places
 from monitor.judge.causes.distribution import Distribution
 from monitor.judge.causes.unit_change import UnitChange, unit_change
-from monitor.judge.comparison.near_range import NearRange
+from monitor.judge.comparison.near_range import NOWHERE, NearRange
 from monitor.judge.comparison.quality_tails import QualityTails, base_windows_asked
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
 from monitor.judge.promise.detectable import missing_detections
@@ -135,12 +135,14 @@ class Quality(Cause[QualityTails]):
         self._places.add(pane.tally.counts[:, self.prepared.width :], pane.tally.events)
         if base is not None:
             self._places.close_window()
+            self._near_range.follow(base)
 
     def to_state(self) -> dict[str, Any]:
-        return self._places.to_state()
+        return {**self._places.to_state(), "drifted": self._near_range.to_state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         self._places = HitPlaces.from_state(state)
+        self._near_range.restore(state.get("drifted", NOWHERE))  # older states do not know
 
     def measure(self, evaluation: Evaluation) -> QualityTails:
         """Tail probability of every window, column and quality count."""

@@ -2,21 +2,23 @@
 
 The range comes from the reference's rows. If these are correlated, few of them are independent, and values leave the
 range in clusters. No such column goes farther outside than the range is wide (on the scale of its tails,
-`stats/bins/tails.py`); one that drifts goes farther in time.
+`stats/bins/tails.py`). One that drifts in its reference goes farther in time: at most a width beyond where its base
+windows have been, so that a jump is told from it at any distance.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
-from monitor.reference.column import OUTSIDE_PARTS, Column
+from monitor.reference.column import DRIFT_WIDTHS, OUTSIDE_PARTS, Column
 from monitor.stats.bins.reference_bins import OUTSIDE
 from monitor.stats.bins.tails import farthest
+from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.tally import FAR_COUNT, FAR_SUM, FAR_UNIT
 from monitor.stats.variance.quality_dispersion import HALF
 
@@ -28,6 +30,8 @@ NEARLY_ALL: Final = 0.95
 #: similar for up to 1 / PART of the reference
 MORE: Final = 8
 PART: Final = 4
+#: the state of columns that have not got farther than they had at first
+NOWHERE: Final[dict[str, Any]] = {"columns": [], "widths": []}
 
 
 class NearRange:
@@ -41,6 +45,13 @@ class NearRange:
         self._ends: dict[tuple[int, int, int], tuple[float, float]] = {}
         self._equal = prepared.expected_runs.clump
         self._variance = np.array([run.variance.max(initial=1.0) for run in runs])
+        #: {(column, part of its `ticket_only`): widths of the range that it may get below and above}, where that grows
+        self._drifted = {
+            (at, part): widths
+            for at, parts in enumerate(self._wanders)
+            for part, widths in enumerate(parts)
+            if DRIFT_WIDTHS in widths
+        }
         #: (C,) number of consecutive events whose values are similar, if the column's variance does not settle
         self._alike = np.maximum(self._variance, np.minimum(prepared.events / PART, MORE * self._variance))
 
@@ -67,7 +78,7 @@ class NearRange:
         window, column, slot = at
         if slot != OUTSIDE:
             return False
-        if any(self._lies_near(windows, window, column, *widths) for widths in self._wanders[column]):
+        if any(self._lies_near(windows, window, column, *widths) for widths in self._ways(column)):
             return True
         if (self._settled[column] and not restless) or not self._lies_near(windows, window, column):
             return False
@@ -75,16 +86,49 @@ class NearRange:
             return share < HALF
         return share < NEARLY_ALL or windows.spans[window].events < self._alike[column]
 
+    def follow(self, base: Block) -> None:
+        """A base window ended: a column that drifts may get a width farther than most of its values have got."""
+        for (column, part), widths in self._drifted.items():
+            counts = base.tally.counts[column]
+            outside = int(counts[self._prepared.width + OUTSIDE])
+            mean = self._mean_outside(counts, base.tally.sums[column], column) if outside else None
+            if mean is not None and outside >= HALF * (outside + int(counts[: self._prepared.width].sum())):
+                self._drifted[column, part] = self._grown(column, widths, mean)
+
+    def _grown(self, column: int, widths: tuple[int, int], mean: float) -> tuple[int, int]:
+        """The widths below and above after values with this mean: one more on the side where it is in the last one."""
+        below, above = widths
+        (low, high), (inner_low, inner_high) = (self._farthest(column, below - less, above - less) for less in (0, 1))
+        return (below + (below > 0 and low <= mean < inner_low), above + (above > 0 and inner_high < mean <= high))
+
+    def to_state(self) -> dict[str, Any]:
+        """The columns that have got farther than they had at first."""
+        grown = {key: widths for key, widths in self._drifted.items() if widths != self._wanders[key[0]][key[1]]}
+        return {"columns": [list(key) for key in grown], "widths": [list(widths) for widths in grown.values()]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `to_state` of the same reference."""
+        for (column, part), (below, above) in zip(state["columns"], state["widths"], strict=True):
+            self._drifted[int(column), int(part)] = int(below), int(above)
+
+    def _ways(self, column: int) -> list[tuple[int, int]]:
+        """How far the column may get now, by each part of its `ticket_only`."""
+        return [self._drifted.get((column, part), widths) for part, widths in enumerate(self._wanders[column])]
+
     def _lies_near(self, windows: Windows, window: int, column: int, below: int = 1, above: int = 1) -> bool:
         """Whether the values outside lie, on average, at most so many widths of the range below and above it."""
-        about = self._prepared.columns[column]
-        sums = windows.sums[window, column]
-        outside, near = int(windows.counts[window, column, self._prepared.width + OUTSIDE]), int(sums[FAR_COUNT])
-        if 2 * near < outside:
-            return False  # most lie too far out to be summed
-        mean = about.center + about.scale * int(sums[FAR_SUM]) / FAR_UNIT / max(near, 1)
+        mean = self._mean_outside(windows.counts[window, column], windows.sums[window, column], column)
+        if mean is None:
+            return False
         low, high = self._farthest(column, below, above)
         return low <= mean <= high
+
+    def _mean_outside(self, counts: Ints, sums: Ints, column: int) -> float | None:
+        """Mean of the values outside; None where most lie too far out to be summed."""
+        about, near = self._prepared.columns[column], int(sums[FAR_COUNT])
+        if 2 * near < int(counts[self._prepared.width + OUTSIDE]):
+            return None
+        return float(about.center + about.scale * int(sums[FAR_SUM]) / FAR_UNIT / max(near, 1))
 
     def _farthest(self, column: int, below: int, above: int) -> tuple[float, float]:
         key = (column, below, above)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from monitor.judge.comparison.near_range import NearRange
+from monitor.judge.comparison.near_range import NOWHERE, NearRange
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import Windows, window_of
 from monitor.reference.column import DRIFT_WIDTHS, OUTSIDE_PARTS
@@ -43,6 +43,42 @@ def test_a_column_is_an_excursion_as_far_as_it_may_get_and_no_farther(part: str)
         low, high = (outside(reference, at) for at in (bins.low - widths * wide, bins.high + widths * wide))
         assert near.is_excursion(low, AT, 1.0) is (widths < below)
         assert near.is_excursion(high, AT, 1.0) is (widths < above)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("part", OUTSIDE_PARTS)
+def test_a_column_that_drifts_may_get_a_width_farther_than_it_has_been(part: str, sign: int) -> None:
+    reference = prepared(part)
+    near, bins = NearRange(reference), reference.columns[0].bins
+    drifts = OUTSIDE_PARTS[part][0 if sign < 0 else 1] == DRIFT_WIDTHS
+
+    def at(widths: float) -> Windows:
+        wide = bins.high - bins.low
+        return outside(reference, bins.high + widths * wide if sign > 0 else bins.low - widths * wide)
+
+    for quarters in range(4 * (DRIFT_WIDTHS + 5)):
+        near.follow(at(quarters / 4).parts[0][0])
+    reached = DRIFT_WIDTHS + 5
+    assert near.is_excursion(at(reached + 0.7), AT, 1.0) is drifts
+    assert not near.is_excursion(at(reached + 1.1), AT, 1.0), "it jumped"
+    restored = NearRange(reference)
+    restored.restore(near.to_state())
+    assert restored.is_excursion(at(reached + 0.7), AT, 1.0) is drifts
+    assert restored.to_state() == near.to_state()
+    assert (near.to_state() != NOWHERE) is drifts
+
+
+def test_a_column_that_jumps_is_not_followed() -> None:
+    reference = prepared("outside_drift")
+    near, bins = NearRange(reference), reference.columns[0].bins
+    far = outside(reference, bins.high + (DRIFT_WIDTHS + 1.5) * (bins.high - bins.low))
+    for _ in range(3):
+        near.follow(far.parts[0][0])
+    assert near.to_state() == NOWHERE
+    few = outside(reference, bins.high + (DRIFT_WIDTHS - 0.5) * (bins.high - bins.low)).parts[0][0]
+    few.tally.counts[0, 0] = 10 * HITS
+    near.follow(few)
+    assert near.to_state() == NOWHERE, "a few values are out, not the column"
 
 
 def test_a_column_that_stays_within_its_range_has_no_excursions() -> None:
