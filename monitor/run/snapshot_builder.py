@@ -16,7 +16,7 @@ from monitor.decode.platform import MAY_PAIR
 from monitor.events import ModelKey, Partition
 from monitor.findings import Figures, FindingKey
 from monitor.judge.causes.cause import Evaluation
-from monitor.judge.causes.quality import ABSENCE
+from monitor.judge.causes.quality_words import ABSENCE
 from monitor.judge.causes.segment_errors import SegmentFigures
 from monitor.judge.estimated import Estimated
 from monitor.judge.fleet import Fleet

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation, places
-from monitor.judge.causes.quality import ABSENCE
+from monitor.judge.causes.quality_words import ABSENCE
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from monitor.findings import DOWN, PAGE, UP, Figures, Finding, FindingKey
-from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, PlannedWindows, places
+from monitor.judge.causes.cause import Candidate, Cause, Evaluation, PlannedWindows, places
 from monitor.judge.causes.distribution import Distribution
+from monitor.judge.causes.quality_words import NAMES, ONE_VALUE_STEP, SHARES, Began, began, headline, one_value_outside
 from monitor.judge.causes.unit_change import UnitChange, unit_change
 from monitor.judge.comparison.near_range import NOWHERE, NearRange
 from monitor.judge.comparison.quality_tails import QualityTails, base_windows_asked
@@ -27,16 +28,13 @@ from monitor.judge.windows.all_values import moments
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.judge.words.spelling import Spelling, spelling
-from monitor.reference.column import PREDICTION, SCORE, Column
 from monitor.stats.bins.hit_places import HitPlaces
-from monitor.stats.bins.reference_bins import NUMERIC, OUTSIDE, QUALITY_COUNTS, TYPE, UNSEEN
-from monitor.stats.derived.columns import VECTOR
+from monitor.stats.bins.reference_bins import OUTSIDE, QUALITY_COUNTS, TYPE, UNSEEN
 from monitor.stats.digits import before_and_after, told_apart
 from monitor.stats.tallies import names
 from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.tally import BELOW
 from monitor.stats.testing.ending import is_fewer, left_of
-from monitor.stats.testing.onset import onset
 from monitor.stats.testing.promise import ExcessDetection
 from monitor.stats.variance.quality_dispersion import (
     excess_critical,
@@ -45,46 +43,6 @@ from monitor.stats.variance.quality_dispersion import (
 )
 from monitor.text import percent
 
-#: of one column, and of all features of a model together
-ABSENCE = CauseName(
-    "absent",
-    on_page="key not there",
-    share="value",
-    of_model="features",
-    next_step="ask who produces it what was deployed at that time; if it is to stay away, build a new reference",
-)
-_NAMES = {
-    "missing": CauseName(
-        "missing",
-        on_page="missing values",
-        share="value",
-        next_step="ask who produces it what was deployed at that time: a join, a source or a default value",
-    ),
-    "absent": ABSENCE,
-    "unseen": CauseName(
-        "unseen",
-        in_alert="with never-seen values",
-        on_page="never-seen values",
-        share="value",
-        next_step="map the values, or train the model with them; if they are to stay, build a new reference",
-    ),
-    "outside": CauseName(
-        "outside",
-        in_alert="outside its range",
-        on_page="outside the reference's range",
-        share="value",
-        next_step="look for a changed unit, scale or sentinel value where it is produced",
-    ),
-    "type": CauseName(
-        "type",
-        in_alert="of the wrong type",
-        on_page="values of the wrong type",
-        share="value",
-        next_step="undo what writes it in another form: a changed schema, client or export",
-    ),
-}
-#: what a share is of, where the cause's name does not say
-_SHARES = {"type": "of the wrong type", "unseen": "never seen"}
 #: `outside` pages only while the newest panes still have this part of the window's share: a burst that ended does not
 RECENT_PART = 0.5
 _ENDING = "it is ending: the newest events have less than half of that share"
@@ -98,7 +56,7 @@ MAX_NAMED = 5
 class Quality(Cause[QualityTails]):
     """The quality counts of each column: values that are missing, impossible or of another kind."""
 
-    names = tuple(_NAMES[name] for name in QUALITY_COUNTS)
+    names = tuple(NAMES[name] for name in QUALITY_COUNTS)
 
     state_name = "hits"
 
@@ -162,9 +120,9 @@ class Quality(Cause[QualityTails]):
             return
         for window, column, slot in places(measured.p < evaluation.alpha):
             at = (window, column, slot)
-            severity, reason = self._severity(evaluation, at, may_page=True), ""
+            severity, reason, newest = self._severity(evaluation, at, may_page=True), "", self._newest(recent, at)
             if severity == PAGE:
-                reason = self._ticket_reason(evaluation, at, self._newest(recent, column, slot))
+                reason = self._ticket_reason(evaluation, at, newest)
                 severity = self._severity(evaluation, at, may_page=not reason)
             yield Candidate(
                 FindingKey(self.prepared.subjects[column], QUALITY_COUNTS[slot]),
@@ -172,7 +130,7 @@ class Quality(Cause[QualityTails]):
                 float(measured.exceedance[at]),
                 evaluation.windows.start_us(window),
                 partial(self._began, evaluation.windows, at),
-                partial(self._finding, evaluation, at, severity, reason),
+                partial(self._finding, evaluation, at, severity, reason, newest),
             )
 
     def recent_candidates(self, evaluation: Evaluation) -> Iterator[Candidate]:
@@ -271,23 +229,26 @@ class Quality(Cause[QualityTails]):
             return "it may be a burst: it pages if it lasts"
         return ""
 
-    def _newest(self, recent: Windows | None, column: int, slot: int) -> tuple[int, int] | None:
+    def _newest(self, recent: Windows | None, at: tuple[int, int, int]) -> tuple[int, int] | None:
         """Hits and events of the newest panes; None where they are judged themselves."""
         if recent is None:
             return None
+        _, column, slot = at
         hits, carried = recent.counts[0, column, self.prepared.width + slot], self.prepared.carried(recent.counts[0])
         return int(hits), int(carried[column])
 
     def _began(self, windows: Windows, at: tuple[int, int, int]) -> int:
-        """Start of the block from which on the share is a changed one: a hit long before is no beginning."""
-        window, column, slot = at
-        parts, place = windows.parts[window], self.prepared.width + slot
-        hits = np.array([part.tally.counts[column, place] for part in parts], np.float64)
-        carried = np.array([self.prepared.carried(part.tally.counts)[column] for part in parts], np.float64)
-        return parts[onset(hits, carried, float(self.prepared.quality_shares[column, slot]))].start_us
+        return began(self.prepared, windows, at).start_us
 
-    def _finding(self, evaluation: Evaluation, at: tuple[int, int, int], severity: str, reason: str) -> Finding:
-        """The finding of one (window, column, quality count) over the threshold."""
+    def _finding(
+        self,
+        evaluation: Evaluation,
+        at: tuple[int, int, int],
+        severity: str,
+        reason: str,
+        newest: tuple[int, int] | None,
+    ) -> Finding:
+        """The finding of one (window, column, quality count) over the threshold; `newest` as in `_ticket_reason`."""
         prepared, windows, measured = self.prepared, evaluation.windows, evaluation.of(self)
         window, column, slot = at
         cause, subject = QUALITY_COUNTS[slot], prepared.subjects[column]
@@ -296,8 +257,10 @@ class Quality(Cause[QualityTails]):
         named = slot == UNSEEN or (slot == TYPE and prepared.columns[column].is_presence)
         unseen = self._unseen(windows, window, column) if named else {}
         came, spelled = self._came(unseen, column), self._spelled(unseen, column)
-        before = share - effect
-        headline = _headline(prepared.columns[column], subject, cause, before, share)
+        since, alone = began(prepared, windows, at, newest), one_value_outside(prepared, windows, at)
+        alone = alone if self.policy.of_column(prepared.columns[column]).show_values else ""
+        before, always = share - effect, f", always {alone}" if alone else ""
+        said = headline(prepared.columns[column], subject, cause, before, since.share)
         return Finding(
             key=FindingKey(subject, cause),
             severity=severity,
@@ -311,12 +274,12 @@ class Quality(Cause[QualityTails]):
             effect_unit="share",
             exceedance=float(measured.exceedance[at]),
             direction="up",
-            detail=self._detail(windows, at, before, share, came, change) + spelled.words,
+            detail=self._detail(windows, at, before, share, always + came, change, since) + spelled.words,
             ticket_reason=reason,
-            headline=headline + (change.headline if change else "") + came + spelled.words,
-            next_step=spelled.next_step,
+            headline=said + always + (change.headline if change else "") + came + spelled.words,
+            next_step=spelled.next_step or (ONE_VALUE_STEP.format(alone) if alone else ""),
             factor=change.factor if change else None,
-            since_us=self._began(windows, at),
+            since_us=since.start_us,
             records=windows.records(window),
         )
 
@@ -359,10 +322,12 @@ class Quality(Cause[QualityTails]):
         share: float,
         came: str,
         change: UnitChange | None,
+        since: Began,
     ) -> str:
         window, column, slot = at
-        of = _SHARES.get(QUALITY_COUNTS[slot], QUALITY_COUNTS[slot])
-        details = [f"share {of}: {percent(before)} -> {percent(share)}{came}"]
+        of = SHARES.get(QUALITY_COUNTS[slot], QUALITY_COUNTS[slot])
+        newest = f" ({percent(since.share)} of the newest {since.newest:,} events)" if since.newest else ""
+        details = [f"share {of}: {percent(before)} -> {percent(share)}{newest}{came}"]
         if slot == OUTSIDE:
             about = self.prepared.columns[column]
             low, high = told_apart([about.bins.low, about.bins.high])
@@ -372,27 +337,3 @@ class Quality(Cause[QualityTails]):
             if seen.whole:
                 details.append(f"mean {before_and_after(about.center, seen.mean)}")
         return "; ".join(details) + (change.detail if change else "")
-
-
-def _headline(about: Column, subject: str, cause: str, before: float, share: float) -> str:
-    how_many = percent(share)
-    instead = f", in the reference in {percent(before)}" if before > 0 else ""
-    own = about.role in {SCORE, PREDICTION}
-    if cause == "absent":
-        if own:
-            return f"{subject} is null or left out in {how_many}{instead}"
-        return f"{subject} is gone" if share == 1 else f"{subject} is absent in {how_many}{instead}"
-    words = {
-        "missing": f"{subject} is missing (null) in {how_many}",
-        "unseen": f"{subject} has never-seen {'classes' if own else 'values'} in {how_many}",
-        "outside": f"{subject} is outside the reference's range in {how_many}",
-        "type": f"{subject} is {_wrong(about)} in {how_many}",
-    }
-    return words[cause] + instead
-
-
-def _wrong(about: Column) -> str:
-    """What a value of the wrong type is."""
-    if about.is_presence:
-        return f"no vector of {about.bins.categories[0]}" if about.kind == VECTOR else "no text"
-    return "not a number" if about.bins.kind == NUMERIC else "neither text nor a number"

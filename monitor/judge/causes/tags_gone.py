@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from monitor.findings import Figures, Finding, FindingKey, Span
 from monitor.judge.causes.cause import Evaluation, SequentialCause
-from monitor.judge.causes.quality import ABSENCE
+from monitor.judge.causes.quality_words import ABSENCE
 from monitor.judge.policy import Policy
 from monitor.judge.windows.fact_blocks import MOST_OF_SHARE, FactBlock, FactBlocks
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
