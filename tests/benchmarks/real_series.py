@@ -71,6 +71,7 @@ class Series:
 
 
 MELBOURNE: Final = "Australia/Melbourne"
+WEATHER: Final = "temp dew_point sea_level_pressure visibility wind_mean wind_max"
 FLIGHTS: Final = "carrier origin distance temp wind_speed visib pressure"
 SERIES: Final = (
     *(
@@ -80,7 +81,11 @@ SERIES: Final = (
     Series("elec2", "elec2", "nswprice nswdemand", 9_062, last=17_424),
     Series("powersupply", "powersupply", "supply_main supply_other", 5_985),
     Series("powersupply, two years", "powersupply", "supply_main supply_other", 17_520),
-    Series("noaa", "noaa_weather", "temp dew_point sea_level_pressure visibility wind_mean wind_max", 3_631),
+    # some sixty days are missing behind row 12,500: from there on the file's year is out of step
+    *(
+        Series(name, "noaa_weather", WEATHER, 3_631, last=last)
+        for name, last in (("noaa, 34 years", 12_500), ("noaa, all", None))
+    ),
     Series("bike, weather", "bike_sharing_hourly", "temp hum windspeed weathersit", 3_475),
     Series("bike, weather, a year", "bike_sharing_hourly", "temp hum windspeed weathersit", 8_645),
     Series("machine temperature", "nab_series", "value", 4_539, 300 * SECOND_US, last=16_057),
