@@ -111,16 +111,18 @@ class Simulation:
         times = _poisson_times(_rows_of(columns), np.random.default_rng([77, seed]), start_us, self._pane_us)
         return self._judged(columns, times, judge, to_page=to_page)
 
-    def run_spaced(self, columns: Columns, gap_us: int, judge: ModelJudge) -> Judged:
-        """All rows, each so long after the one before."""
-        rows = _rows_of(columns)
-        each = range(0, rows, ROWS_AT_ONCE)
-        times = (START_US + DAY_US * 366 + gap_us * np.arange(at, min(at + ROWS_AT_ONCE, rows)) for at in each)
-        return self._judged(columns, times, judge, to_page=False)
+    def run_at(self, columns: Columns, times: Ints, judge: ModelJudge, stop_at: int | None = None) -> Judged:
+        """All rows at these times, which rise; `stop_at`: up to the first page behind so many events."""
+        return self._judged(columns, self._in_pieces(times), judge, to_page=stop_at is not None, stop_at=stop_at or 0)
 
-    def run_at(self, columns: Columns, times: Iterator[Ints], judge: ModelJudge, stop_at: int | None = None) -> Judged:
-        """All rows at these times, which come in pieces; `stop_at`: up to the first page behind so many events."""
-        return self._judged(columns, times, judge, to_page=stop_at is not None, stop_at=stop_at or 0)
+    def _in_pieces(self, times: Ints) -> Iterator[Ints]:
+        """About ROWS_AT_ONCE at once; no pane lies in two pieces."""
+        first = 0
+        while first < len(times):
+            newest = int(times[min(first + ROWS_AT_ONCE, len(times)) - 1])
+            last = int(np.searchsorted(times, (newest // self._pane_us + 1) * self._pane_us))
+            yield times[first:last]
+            first = last
 
     def _judged(
         self, columns: Columns, times: Iterator[Ints], judge: ModelJudge, *, to_page: bool, stop_at: int = 0

@@ -61,16 +61,17 @@ Told = dict[str, dict[str, list[list[int]]]]
 def run(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="rivals", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--only", default=",".join([*SILENT, *CHANGED]), help="names of streams")
     parser.add_argument("--without-install", action="store_true", help="the rules alone, no environment for NannyML")
     asked = parser.parse_args(arguments)
     streams = asked.only.split(",")
     told: Told = {}
     python = None if asked.without_install else _environment()
-    for seed in range(1, asked.seeds + 1):
+    for seed in range(asked.first, asked.first + asked.seeds):
         with tempfile.TemporaryDirectory(prefix="driftd-rivals-") as folder:
             _measure(told, streams, seed, Path(folder), python)
-    _show(told, streams)
+        _show(told, streams)
 
 
 def _measure(told: Told, streams: Sequence[str], seed: int, folder: Path, python: Path | None) -> None:
@@ -171,7 +172,7 @@ def _installed(told: Told, python: Path, files: list[Path], rows: Rows) -> None:
 
 def _show(told: Told, streams: Sequence[str]) -> None:
     silent, changed = ([name for name in names if name in streams] for names in (SILENT, CHANGED))
-    say("alarms per million events while nothing changes | events to the first alarm after the change, median of seeds")
+    say("alarms per million events with no change | events from the change to the first alarm: median (each seed)")
     rows = []
     for monitor in sorted(told, key=lambda name: (name != "driftd", name)):
         of = told[monitor]
@@ -189,7 +190,11 @@ def _rate(by_seed: list[list[int]]) -> str:
 
 
 def _delay(by_seed: list[list[int]]) -> str:
-    """`-` where the median stream has no alarm behind its change."""
+    """`-`: no alarm behind the change."""
     delays = [min((at - BEFORE for at in alarms if at > BEFORE), default=float("inf")) for alarms in by_seed]
-    median = float(np.median(delays))
-    return "-" if median == float("inf") else f"{median:,.0f}"
+    shown = [_shown_delay(one) for one in delays]
+    return shown[0] if len(set(shown)) == 1 else f"{_shown_delay(float(np.median(delays)))} ({' '.join(shown)})"
+
+
+def _shown_delay(events: float) -> str:
+    return "-" if events == float("inf") else f"{events:,.0f}"

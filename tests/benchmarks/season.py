@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,7 +29,6 @@ MODEL_COLUMNS: Final = 25
 MONTH_DAYS: Final = 30
 #: of a panes' length a few events come
 PANE_US: Final = 300 * SECOND_US
-ROWS_AT_ONCE: Final = 5_000
 #: days that are waited for a page, and seconds before a change at most
 WAITED_DAYS: Final = 10
 BEFORE: Final = 24 * HOUR
@@ -49,17 +48,6 @@ def _times(first_us: int, events: int, rate: float) -> Ints:
     return first_us + (np.arange(events) * (SECOND_US / rate)).astype(np.int64)
 
 
-def _in_pieces(times: Ints) -> Iterator[Ints]:
-    """No pane lies in two pieces."""
-    first = 0
-    while first < len(times):
-        last = min(first + ROWS_AT_ONCE, len(times))
-        if last < len(times):
-            last = int(np.searchsorted(times, times[last] // PANE_US * PANE_US))
-        yield times[first:last]
-        first = last
-
-
 def _terms(reference: Reference) -> list[str]:
     known = reference.seasons.columns if reference.seasons else {}
     return ["+".join(known[at].terms) if at in known else "none" for at in range(len(reference.columns))]
@@ -77,7 +65,7 @@ def month(name: str, days: int, seed: int, rate: float) -> Cell:
     simulation = Simulation(reference, pane_us=PANE_US)
     judge = simulation.judge()
     cell = Cell(name, days, _terms(reference))
-    cell.judged = simulation.run_at(part_of(columns, rows), _in_pieces(times[rows:]), judge)
+    cell.judged = simulation.run_at(part_of(columns, rows), times[rows:], judge)
     cell.judged.may_page = may_page(judge)
     return cell
 
@@ -128,7 +116,7 @@ def _delay(
     noise = kind.noise(rng, seconds)
     values = kind.wave(seconds) + noise
     values[at:] = change.changed(kind, noise[at:], seconds[at:])
-    judged = simulation.run_at({"x": values}, _in_pieces(times), simulation.judge(), stop_at=at)
+    judged = simulation.run_at({"x": values}, times, simulation.judge(), stop_at=at)
     late = [page[0] - at for page in judged.pages if page[0] > at]
     return float(late[0]) if late else np.inf
 

@@ -35,6 +35,7 @@ from monitor.judge.promise.detectable import cause_of, share_detections
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.stats.bins.agreement import Agreement
+from monitor.stats.season.fit import ENOUGH_DAYS
 from monitor.stats.tallies.block import Block
 from monitor.stats.testing.directional import ERRORS_ABOVE_LEAST
 from monitor.stats.testing.directions import BIN, BUCKETS, CATEGORY, CUT, LEAST_MOVE, OUTER
@@ -55,7 +56,7 @@ ENDING: Final = "ending"
 SETTINGS: Final = "settings"
 REASONS: Final = {
     UNSETTLED: "the reference is too short for how slowly this column varies",
-    FEW_DAYS: "it has a daily wave, and the reference too few days to tell how much days differ",
+    FEW_DAYS: f"it has a daily wave, and only a reference of {ENOUGH_DAYS} days or more tells how much days differ",
     TOO_SHORT: "the reference has no windows of this length",
     RESTLESS: "live windows differ from each other more than the reference's windows do",
     ORDER: "near events are more alike than in the reference, as if its rows were shuffled",

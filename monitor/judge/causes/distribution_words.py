@@ -141,7 +141,7 @@ class DistributionWords:
         return headline, "; ".join(details)
 
     def _largest_shift(self, windows: Windows, measured: Measured, window: int, column: int) -> str:
-        """The direction that moved, or the edge above which the share of all values changed most."""
+        """The share of all values in the direction that moved: the change of the headline."""
         about, (s, place) = self.prepared.columns[column], self.place[column]
         points = told_apart([about.bins.low, *about.bins.edges, about.bins.high], 4)
         live, usual = in_window(self.prepared, windows, window, column), self._usual(windows, window, column)
@@ -155,8 +155,7 @@ class DistributionWords:
             inner = slice(at + 2, len(about.bins.edges) + 1 - at)
             share = self._share(column, before[inner].sum(), now[inner].sum())
             return f"share from {points[at + 1]} to {points[-2 - at]}: {share}"
-        cut = int(np.abs(self._cumulative(windows, window, column)).argmax())
-        return f"share above {points[cut + 1]}: {self._share(column, before[cut + 2 :].sum(), now[cut + 2 :].sum())}"
+        return f"share above {points[at + 1]}: {self._share(column, before[at + 2 :].sum(), now[at + 2 :].sum())}"
 
     def _category(self, windows: Windows, measured: Measured, window: int, column: int) -> tuple[str, str]:
         about, subject = self.prepared.columns[column], self.prepared.subjects[column]

@@ -59,7 +59,7 @@ class DailyShift:
         middle = (pane.start_us + pane.end_us) // 2
         if (slot := self._seasons.calendar.slot(middle)) != self._slot:
             self._slot = slot
-            self._vectors = np.array([self._seasons.vector(middle - int(hours) * HOUR_US) for hours in SHIFTS])
+            self._vectors = self._seasons.vectors([middle - hours * HOUR_US for hours in SHIFTS.tolist()])
         self._times = self._times + pane.tally.events * self._vectors
         if base is None:
             return

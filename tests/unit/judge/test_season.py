@@ -392,3 +392,10 @@ def test_panes_of_a_model_without_waves_are_left_as_they_are() -> None:
     assert pane.tally.further == {}
     side = Compared.of(PreparedReference.of(plain), numeric=True)
     assert side.expected(window_of(1, (Block(0, 1, Tally.empty(3, plain.width)),))) is None
+
+
+def test_times_together_have_the_vectors_of_each_alone() -> None:
+    seasons = usual().seasons
+    assert seasons is not None
+    times = [START_US + hours * HOUR_US for hours in range(-30, 31, 7)]
+    assert np.abs(seasons.vectors(times) - np.array([seasons.vector(us) for us in times])).max() <= 1

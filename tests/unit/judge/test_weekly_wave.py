@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.clock import DAY_US
+from tests.engine import START_US
 from tests.simulated import Simulation, part_of, reference_of
 
 
@@ -17,6 +18,6 @@ def test_a_week_without_a_wave_by_day_is_judged_too() -> None:
     assert not reference.seasons.columns[0].has_day
     simulation = Simulation(reference)
     judge = simulation.judge()
-    judged = simulation.run_spaced(part_of(values, 2_000), DAY_US, judge)
+    judged = simulation.run_at(part_of(values, 2_000), START_US + DAY_US * np.arange(2_000, 2_600), judge)
     assert (judged.events, judged.pages) == (600, [])
     judge.restore(judge.to_state())
