@@ -88,8 +88,9 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # the outside
         "kafka": (
-            "library_log batch_header codecs stalls allocator batches clock_check connect group topics producer "
-            "reporting watch alerts acts rejects record_batch withheld consumer"
+            "library_log batch_header codecs library_batch record_batch unpack opened_batch fetch_state batches "
+            "socket_reads reading_path stalls allocator clock_check connect group topics producer "
+            "reporting watch alerts acts rejects withheld consumer"
         ),
         "registry": "client",
         "sources": (
@@ -102,10 +103,10 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "publish": (
             "dashboards.panels status.style status.drawing status.html links rules.alert snapshot rules.events "
-            "rules.health rows column_series traffic_series rules.annotations rules.drift call_series outcome_series "
-            "fairness_series label_series rules.labels status.model_cards dashboards.fleet rules.file register "
-            "status.incident_cards status.notices dashboards.model series_limit status.page dashboards.dashboard "
-            "series site connection server"
+            "rules.health rows column_series reading_series traffic_series rules.annotations rules.drift "
+            "call_series outcome_series fairness_series label_series rules.labels status.model_cards dashboards.fleet "
+            "rules.file register status.incident_cards status.notices dashboards.model series_limit status.page "
+            "dashboards.dashboard series site connection server"
         ),
     },
     {  # events of a service that reports itself, and what the path asks of the outside

@@ -3,10 +3,70 @@
 from __future__ import annotations
 
 import struct
-from typing import Final
+from typing import Final, NamedTuple
+
+from kafka.record.util import calc_crc32c
 
 _HEAD: Final = struct.Struct(">qiibIhiqqqhii")
+#: bytes before the first record of a batch of format 2
+HEAD_BYTES: Final = _HEAD.size
 NEWEST_FORMAT: Final = 2
+_MAGIC_AT: Final = 16
+#: where the bytes begin that the checksum covers
+_CHECKED_FROM: Final = 21
+#: bits of the attributes
+_CODEC, _APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x07, 0x08, 0x10, 0x20
+
+
+class Head(NamedTuple):
+    """The header of a batch of format 2."""
+
+    base_offset: int
+    length: int
+    leader_epoch: int
+    magic: int
+    crc: int
+    attributes: int
+    last_offset_delta: int
+    first_timestamp: int
+    max_timestamp: int
+    producer_id: int
+    producer_epoch: int
+    base_sequence: int
+    records_count: int
+
+    @property
+    def last_offset(self) -> int:
+        return self.base_offset + self.last_offset_delta
+
+    @property
+    def next_offset(self) -> int:
+        return self.last_offset + 1
+
+    @property
+    def codec(self) -> int:
+        return self.attributes & _CODEC
+
+    @property
+    def append_ms(self) -> int | None:
+        """The time of all its records, if it is that of the broker."""
+        return self.max_timestamp if self.attributes & _APPEND_TIME else None
+
+    @property
+    def is_transactional(self) -> bool:
+        return bool(self.attributes & _TRANSACTIONAL)
+
+    @property
+    def is_control(self) -> bool:
+        return bool(self.attributes & _CONTROL)
+
+
+def intact_head(raw: memoryview) -> Head | None:
+    """The header of a whole batch of format 2 whose checksum matches; None for anything else."""
+    if len(raw) < HEAD_BYTES or raw[_MAGIC_AT] != NEWEST_FORMAT:
+        return None
+    head = Head(*_HEAD.unpack_from(raw))
+    return head if calc_crc32c(raw[_CHECKED_FROM:]) == head.crc else None
 
 
 def end_of_damaged(raw: memoryview, following: memoryview | None, at: int, highwater: int | None) -> int:

@@ -7,113 +7,27 @@ It also decompresses a batch whole, without a bound on the size.
 
 from __future__ import annotations
 
-import struct
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice, pairwise
 from operator import attrgetter, lt
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from kafka.errors import CorruptRecordError
 from kafka.protocol.consumer import IsolationLevel
 from kafka.record.default_records import DefaultRecordBatch
-from kafka.record.legacy_records import LegacyRecordBatch
-from kafka.record.util import decode_varint
 from kafka.structs import TopicPartition
 
 from monitor.kafka import codecs
-from monitor.kafka.batch_header import NEWEST_FORMAT, end_of_damaged, first_offset, records_lost
+from monitor.kafka.batch_header import NEWEST_FORMAT, Head, end_of_damaged, first_offset, intact_head, records_lost
+from monitor.kafka.fetch_state import CHECKSUM, CODEC, STRUCTURE, TOO_LARGE, TORN, FetchState, PollIsFull, Skipped
+from monitor.kafka.library_batch import broken_record, decompress, next_offset, with_valid_checksums
+from monitor.kafka.opened_batch import OpenedBatch, hidden_batch, opened_batch
+from monitor.kafka.record_batch import Chunk, Taken, chunk_of
+from monitor.kafka.unpack import unpack
 
-CHECKSUM, CODEC, STRUCTURE, TOO_LARGE, TORN = "checksum", "codec", "structure", "too_large", "torn"
-#: why records cannot be read: the reason in series and dead letters, and its message
-MESSAGES: Final = {
-    CHECKSUM: "the checksum of their batch does not match: the broker's disk may be damaged",
-    CODEC: "their batch is compressed with a codec that is not known here",
-    STRUCTURE: "the bytes inside their batch are not what a producer writes",
-    TOO_LARGE: "their batch would be too large once unpacked; raise limits.record_bytes if such records are meant",
-    TORN: "the header of their batch is wrong: the broker's disk may be damaged",
-}
-
-#: fetches in a row that must show a fault at one offset before it is skipped: a fetch damaged on its way is whole when
-#: it is repeated
-_FETCHES_TO_CONFIRM: Final = {CHECKSUM: 2, TORN: 10}
-#: bytes of a length field
-_LENGTH_BYTES: Final = 4
+#: batches are unpacked together up to so many bytes: more of them would not stay in the processor's cache
+_TOGETHER_BYTES: Final = 1 << 20
 _OFFSET: Final = attrgetter("offset")
-
-
-class PollIsFull(Exception):
-    """This poll has decompressed its limit of bytes; the rest waits for the next poll. kafka-python treats it as an
-    error."""
-
-
-class Skipped(NamedTuple):
-    """Records that cannot be read: `records` of them at the offsets from `first` up to, not including, `next`.
-
-    `data` are the raw bytes that were fetched of them.
-    """
-
-    target: TopicPartition
-    first: int
-    next: int
-    records: int
-    reason: str
-    data: bytes
-
-
-class FetchState:
-    """What the batches of all partitions share.
-
-    `most_batch` and `most_poll` are decompressed bytes: of one batch, and of all batches of one poll (the last one may
-    go over). `highwater` returns the high watermark of a partition, None if it is not known. `skipped` collects what
-    could not be decoded, `corrupt` the partitions that their broker answered with CORRUPT_MESSAGE.
-    """
-
-    def __init__(self, highwater: Callable[[TopicPartition], int | None], most_batch: int, most_poll: int) -> None:
-        self.highwater = highwater
-        self.most_batch = most_batch
-        self.skipped: deque[Skipped] = deque()
-        self.corrupt: set[TopicPartition] = set()
-        self._most_poll = most_poll
-        self._poll_bytes = 0
-        self._faults: dict[TopicPartition, tuple[int, int]] = {}
-
-    def new_poll(self) -> None:
-        self._poll_bytes = 0
-
-    def count_bytes(self, size: int) -> None:
-        self._poll_bytes += size
-
-    @property
-    def full(self) -> bool:
-        return self._poll_bytes >= self._most_poll
-
-    def is_lasting(self, target: TopicPartition, offset: int, reason: str) -> bool:
-        """Count a fault at an offset; returns whether enough fetches showed it to be damage of the log itself."""
-        before, times = self._faults.get(target, (offset, 0))
-        times = times + 1 if before == offset else 1
-        self._faults[target] = offset, times
-        return times >= _FETCHES_TO_CONFIRM[reason]
-
-    def install(self, fetcher: Any) -> None:  # noqa: ANN401  # of the library
-        """Make the library's fetcher use `PartitionBatches`, and note CORRUPT_MESSAGE by partition.
-
-        The library raises for such an answer without naming the partition.
-        """
-        parse = fetcher._parse_fetched_data
-
-        def parse_unless_corrupt(completion: Any) -> Any:  # noqa: ANN401
-            if completion.partition_data.error_code == CorruptRecordError.errno:
-                self.corrupt.add(completion.topic_partition)
-                return None
-            return parse(completion)
-
-        fetcher._parse_fetched_data = parse_unless_corrupt
-        fetcher.PartitionRecords = self.records_of
-
-    def records_of(self, fetch_offset: int, target: TopicPartition, records: Any, **options: Any) -> PartitionBatches:  # noqa: ANN401  # called by the library
-        """Called by the library with the arguments of its own class."""
-        return PartitionBatches(self, fetch_offset, target, records, **options)
 
 
 class PartitionBatches:
@@ -151,6 +65,10 @@ class PartitionBatches:
         self._batch: Any = None
         self._iterator: Iterator[Any] = iter(())
         self._raw: memoryview = memoryview(b"")
+        self._fetched: bytes = records._buffer
+        self._unpacked: Chunk | None = None
+        self._unpacked_to = fetch_offset
+        self._one_by_one: deque[OpenedBatch] = deque()
 
     def __bool__(self) -> bool:
         return self._open
@@ -160,66 +78,130 @@ class PartitionBatches:
         if not self._open:
             return
         self._open, self._batch, self._iterator = False, None, iter(())
-        self._records, self._raw = None, memoryview(b"")
+        self._records, self._raw, self._fetched = None, memoryview(b""), b""
+        self._unpacked, self._one_by_one = None, deque()
         if self._aggregator:
             self._aggregator.record(self.topic_partition, self.bytes_read, self.records_read)
         self._on_drain(self)
 
-    def take(self, most: int) -> list[Any]:
+    def take(self, most: int) -> Taken:
         """Up to `most` records, in order.
 
         Raises:
             PollIsFull: the limit of bytes was reached since `FetchState.new_poll`, and no record was taken.
         """
-        taken: list[Any] = []
+        taken = Taken()
         while self._open and len(taken) < most:
-            if self._batch is not None:
-                self._read(taken, most - len(taken))
-            elif not self._state.full:
-                self._open_next()
-            elif taken:
-                break
-            else:
+            left = most - len(taken)
+            if self._unpacked is not None:
+                taken.add(self._give(self._unpacked, left))
+            elif self._batch is not None:
+                taken.add(chunk_of(self._read(left)))
+            elif self._one_by_one:
+                self._unpack([self._one_by_one.popleft()])
+            elif self._state.full:
+                if taken:
+                    break
                 raise PollIsFull
+            elif opened := self._open_plain(left):
+                self._unpack(opened)
+            else:
+                self._open_next()
         return taken
 
-    # records
+    # batches unpacked together
 
-    def _read(self, taken: list[Any], most: int) -> None:
-        before = len(taken)
+    def _open_plain(self, most: int) -> list[OpenedBatch]:
+        """Open the batches that come next, up to one that has to be looked at more closely; none that is not needed."""
+        opened: list[OpenedBatch] = []
+        records = size = 0
+        while self._state.fast and records < most and size < _TOGETHER_BYTES and not self._state.full:
+            one = self._open_one_plain(opened[-1] if opened else None)
+            if one is None:
+                break
+            opened.append(one)
+            records, size = records + one.head.records_count, size + one.size
+            self.bytes_read += len(one.raw)
+            self._state.count_bytes(one.size)
+        return opened
+
+    def _open_one_plain(self, before: OpenedBatch | None) -> OpenedBatch | None:
+        """Open the next batch if nothing is wrong with it; else it stays the next one."""
+        records, at = self._records, self.next_fetch_offset if before is None else before.next_offset
+        raw, end, left = records._next_slice, records._pos, records._remaining_bytes
+        head = None if raw is None or self._torn else intact_head(raw)
+        if head is None or (before is not None and before.head.leader_epoch != head.leader_epoch):
+            return None
+        records._cache_next()
+        if head.last_offset >= at and (head.base_offset >= at or at == self._from) and self._fits(head, at):
+            try:
+                if self._is_hidden(head, raw):
+                    return hidden_batch(head, raw, self._fetched)
+                return opened_batch(head, raw, self._fetched, end, self._state.most_batch)
+            except Exception:  # noqa: BLE001, S110  # it is opened again, by itself, and the fault reported
+                pass
+        records._next_slice, records._pos, records._remaining_bytes = raw, end, left
+        return None
+
+    def _unpack(self, opened: list[OpenedBatch]) -> None:
+        """Unpack them together; if one is unusual, one by one; the unusual one is left to the library's decoder."""
+        chunk = unpack([one.span() for one in opened])
+        if chunk is not None:
+            self.leader_epoch = opened[0].head.leader_epoch
+            self._unpacked, self._unpacked_to = chunk.since(self._from), opened[-1].next_offset
+        elif len(opened) > 1:
+            self._one_by_one.extend(opened)
+        else:
+            self.leader_epoch = opened[0].head.leader_epoch
+            self._raw, self._batch = opened[0].raw, opened[0].for_library()
+            self._iterator = iter(self._batch)
+
+    def _give(self, chunk: Chunk, most: int) -> Chunk:
+        whole = len(chunk) <= most
+        given, self._unpacked = (chunk, None) if whole else (chunk.part(0, most), chunk.part(most, len(chunk)))
+        to = self._unpacked_to if whole else int(given.offsets[-1]) + 1
+        self.next_fetch_offset = max(self.next_fetch_offset, to)
+        self.records_read += len(given)
+        return given
+
+    # records of the library's decoder
+
+    def _read(self, most: int) -> list[Any]:
+        records: list[Any] = []
         try:
-            taken.extend(islice(self._iterator, most))  # records before the error are kept
+            records.extend(islice(self._iterator, most))  # records before the error are kept
         except Exception:  # noqa: BLE001  # damaged bytes make the library raise anything
-            if self._keep(taken, before):
+            if self._keep(records):
                 self._skip_record()
-            return
-        done = len(taken) - before < most
-        if self._keep(taken, before) and done:
+            return records
+        done = len(records) < most
+        if self._keep(records) and done:
             self._close_batch()
+        return records
 
-    def _keep(self, taken: list[Any], before: int) -> bool:
+    def _keep(self, records: list[Any]) -> bool:
         """Keep the new records up to the first offset that does not rise within the batch, skip the rest of the batch.
 
         Returns False if some were skipped. Producers write the offsets inside a batch, so a wrong one would move the
         position. The first batch may begin before the fetch offset.
         """
-        offsets = list(map(_OFFSET, islice(taken, before, None)))
+        offsets = list(map(_OFFSET, records))
         valid = self._rising(offsets)
-        del taken[before + valid :]
+        del records[valid:]
         if valid:
-            self.next_fetch_offset = max(self.next_fetch_offset, taken[-1].offset + 1)
-            if taken[before].offset < self._from:
-                taken[before:] = [record for record in taken[before:] if record.offset >= self._from]
-        self.records_read += len(taken) - before
+            self.next_fetch_offset = max(self.next_fetch_offset, records[-1].offset + 1)
+            if records[0].offset < self._from:
+                records[:] = [record for record in records if record.offset >= self._from]
+        self.records_read += len(records)
         if valid < len(offsets):
-            self._skip(STRUCTURE, _next_offset(self._batch))
+            self._skip(STRUCTURE, next_offset(self._batch))
         return valid == len(offsets)
 
     def _rising(self, offsets: list[int]) -> int:
         """How many offsets, from the first on, rise, lie within the batch and are not below the position."""
         if not offsets:
             return 0
-        batch, floor, end = self._batch, self.next_fetch_offset, _next_offset(self._batch)
+        batch, floor, end = self._batch, self.next_fetch_offset, next_offset(self._batch)
         if floor == self._from:
             floor = batch.base_offset if batch.magic == NEWEST_FORMAT else min(floor, offsets[0])
         if floor <= offsets[0] and offsets[-1] < end and all(map(lt, offsets, islice(offsets, 1, None))):
@@ -230,15 +212,15 @@ class PartitionBatches:
         raise AssertionError
 
     def _close_batch(self) -> None:
-        self.next_fetch_offset = max(self.next_fetch_offset, _next_offset(self._batch))
+        self.next_fetch_offset = max(self.next_fetch_offset, next_offset(self._batch))
         self._batch = None
 
     def _skip_record(self) -> None:
         """Skip one damaged record of an intact batch by its length field; the whole batch if that is unusable."""
         batch = self._batch
-        place = _broken_record(batch) if batch.magic == NEWEST_FORMAT else None
+        place = broken_record(batch) if batch.magic == NEWEST_FORMAT else None
         if place is None:
-            self._skip(STRUCTURE, _next_offset(batch))
+            self._skip(STRUCTURE, next_offset(batch))
             return
         begin, end, offset = place
         if offset >= self.next_fetch_offset:
@@ -261,7 +243,7 @@ class PartitionBatches:
             intact = batch is not None and 0 <= batch.magic <= NEWEST_FORMAT and batch.validate_crc()
         except Exception:  # noqa: BLE001  # the header may be any bytes
             intact = False
-        if not intact or not self._fits(batch):
+        if not intact or not self._fits(batch, self.next_fetch_offset):
             if intact and self._is_stray():
                 return
             self._fetch_again_or_skip(TORN if intact or self._torn else CHECKSUM)
@@ -270,25 +252,25 @@ class PartitionBatches:
         try:
             self._begin(batch)
         except codecs.TooLarge:
-            self._skip(TOO_LARGE, _next_offset(batch))
+            self._skip(TOO_LARGE, next_offset(batch))
         except codecs.NoCodec:
-            self._skip(CODEC, _next_offset(batch))
+            self._skip(CODEC, next_offset(batch))
         except Exception:  # noqa: BLE001  # as above
-            self._skip(STRUCTURE, _next_offset(batch))
+            self._skip(STRUCTURE, next_offset(batch))
 
-    def _fits(self, batch: Any) -> bool:  # noqa: ANN401
-        """Whether the batch's offsets agree with the position, the next batch and the high watermark.
+    def _fits(self, batch: Any, at: int) -> bool:  # noqa: ANN401
+        """Whether the batch's offsets agree with the position `at`, the next batch and the high watermark.
 
         The checksum does not cover the base offset, and a wrong one would move the position.
         """
-        at, end = self.next_fetch_offset, self._state.highwater(self.topic_partition)
+        end = self._state.highwater(self.topic_partition)
         following = first_offset(self._records._next_slice)
-        if end is not None and _next_offset(batch) > end:
+        if end is not None and next_offset(batch) > end:
             return False
-        if _next_offset(batch) <= at:
+        if next_offset(batch) <= at:
             # wholly before the fetch offset: some brokers begin a little early, but then no gap follows
             return at == self._from and (following is None or following <= at)
-        return following is None or following >= _next_offset(batch) or batch.base_offset <= at
+        return following is None or following >= next_offset(batch) or batch.base_offset <= at
 
     def _is_stray(self) -> bool:
         """Whether it is a batch with a wrong base offset that was skipped before: brokers go on to serve it first."""
@@ -296,26 +278,27 @@ class PartitionBatches:
         return following is not None and following <= self.next_fetch_offset
 
     def _begin(self, batch: Any) -> None:  # noqa: ANN401
-        if _next_offset(batch) <= self._from or self._is_hidden(batch):
+        newest = batch.magic == NEWEST_FORMAT
+        if newest:
+            self.leader_epoch = batch.leader_epoch
+        hidden = newest and self._is_hidden(Head(*batch._header_data), self._raw)
+        if next_offset(batch) <= self._from or hidden:
             self._close_batch()
             return
-        self._state.count_bytes(_decompress(batch, self._raw, self._state.most_batch))
-        self._iterator = iter(batch) if batch.magic == NEWEST_FORMAT else _with_valid_checksums(batch)
+        self._state.count_bytes(decompress(batch, self._raw, self._state.most_batch))
+        self._iterator = iter(batch) if newest else with_valid_checksums(batch)
 
-    def _is_hidden(self, batch: Any) -> bool:  # noqa: ANN401
-        """Whether the batch is a control batch or belongs to an aborted transaction."""
-        if batch.magic != NEWEST_FORMAT:
-            return False
-        self.leader_epoch = batch.leader_epoch
-        if self._committed_only and batch.has_producer_id():
-            while self._aborted and self._aborted[0].first_offset <= batch.last_offset:
+    def _is_hidden(self, head: Head, raw: memoryview) -> bool:
+        """Whether the batch is a control batch or belongs to an aborted transaction. Asking again changes nothing."""
+        if self._committed_only and head.producer_id >= 0:
+            while self._aborted and self._aborted[0].first_offset <= head.last_offset:
                 self._aborted_producers.add(self._aborted.popleft().producer_id)
-            if batch.is_control_batch:
-                if next(batch).abort:  # brokers write control batches, and uncompressed
-                    self._aborted_producers.discard(batch.producer_id)
-            elif batch.is_transactional and batch.producer_id in self._aborted_producers:
+            if head.is_control:
+                if next(DefaultRecordBatch(raw)).abort:  # brokers write control batches, and uncompressed
+                    self._aborted_producers.discard(head.producer_id)
+            elif head.is_transactional and head.producer_id in self._aborted_producers:
                 return True
-        return bool(batch.is_control_batch)
+        return head.is_control
 
     def _fetch_again_or_skip(self, reason: str) -> None:
         """Fetch the damaged batch again; once the fault is lasting, skip the batch (`end_of_damaged`)."""
@@ -333,67 +316,3 @@ class PartitionBatches:
             self._state.skipped.append(skipped)
             self.next_fetch_offset = next_offset
         self._batch = None
-
-
-def _next_offset(batch: Any) -> int:  # noqa: ANN401
-    """The offset after the batch; before format 2 the header holds the offset of its last record."""
-    return int(batch.next_offset if batch.magic == NEWEST_FORMAT else batch.base_offset + 1)
-
-
-def _decompress(batch: Any, raw: memoryview, limit: int) -> int:  # noqa: ANN401
-    """Decompress a batch in place, to `limit` bytes at most; returns the bytes of its records."""
-    codec = batch.compression_type
-    if codec == 0:
-        return len(raw)
-    data = codecs.decompress(codec, _compressed(batch), limit)
-    batch._buffer = bytearray(data) if batch.magic == NEWEST_FORMAT else memoryview(data)
-    batch._decompressed = True
-    if batch.magic == NEWEST_FORMAT:
-        batch._pos = 0
-    return len(data)
-
-
-def _compressed(batch: DefaultRecordBatch | LegacyRecordBatch) -> bytes:
-    """The compressed bytes of a batch; before format 2 they are the value of a wrapper record."""
-    if batch.magic == NEWEST_FORMAT:
-        return bytes(memoryview(batch._buffer)[batch._pos :])
-    if batch.magic == 0 and batch.compression_type == codecs.LZ4:
-        message = "lz4 as Kafka 0.8 wrote it"
-        raise codecs.NoCodec(message)
-    at = batch.KEY_OFFSET_V1 if batch.magic == 1 else batch.KEY_OFFSET_V0
-    for field in ("key", "value"):
-        (size,) = struct.unpack_from(">i", batch._buffer, at)
-        at += _LENGTH_BYTES
-        if field == "value":
-            return bytes(batch._buffer[at : at + size])
-        at += max(size, 0)
-    raise AssertionError
-
-
-def _with_valid_checksums(batch: Any) -> Iterator[Any]:  # noqa: ANN401
-    """The records of a batch before format 2, which each have a checksum.
-
-    Raises:
-        ValueError: a checksum does not match.
-    """
-    for record in batch:
-        if not record.validate_crc():
-            message = "a record's checksum does not match"
-            raise ValueError(message)
-        yield record
-
-
-def _broken_record(batch: Any) -> tuple[int, int, int] | None:  # noqa: ANN401
-    """The begin and end byte and the offset of the record at which `batch` raised; None if they cannot be read."""
-    try:
-        length, begin = decode_varint(batch._buffer, batch._pos)
-        _, at = decode_varint(batch._buffer, begin)
-        _, at = decode_varint(batch._buffer, at)
-        delta, _ = decode_varint(batch._buffer, at)
-    except (ValueError, IndexError):
-        return None
-    end, offset = begin + length, batch.base_offset + delta
-    more = batch._next_record_index < batch.records_count
-    if not more or length <= 0 or end > len(batch._buffer) or not batch.base_offset <= offset <= batch.last_offset:
-        return None
-    return begin, end, offset

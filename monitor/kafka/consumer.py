@@ -13,11 +13,12 @@ from kafka.structs import TopicPartition
 from monitor.clock import Clock
 from monitor.errors import ExternalError, PositionsLost
 from monitor.events import Partition
-from monitor.kafka.batches import MESSAGES, FetchState, PollIsFull, Skipped
 from monitor.kafka.clock_check import ClockCheck
 from monitor.kafka.connect import client_config, connect, translated_error, translating_errors
+from monitor.kafka.fetch_state import MESSAGES, FetchState, PollIsFull, Skipped
 from monitor.kafka.group import GroupMirror, GroupOffsets, close_quietly
-from monitor.kafka.record_batch import record_batch
+from monitor.kafka.reading_path import ReadingPath
+from monitor.kafka.record_batch import Chunk, record_batch
 from monitor.kafka.stalls import Place, Stall, Stalls
 from monitor.kafka.topics import ClusterDescription
 from monitor.kafka.watch import TopicWatch
@@ -89,7 +90,7 @@ class KafkaSource:
         self._fetch_state = FetchState(
             self._consumer.highwater, max(_POLL_BYTES, _RECORDS_A_BATCH * record_bytes), _POLL_BYTES
         )
-        self._fetch_state.install(self._consumer._fetcher)
+        self._path = ReadingPath(self._consumer, self._fetch_state, wanted=settings.fast_path)
         self._group = GroupOffsets(settings)
         self._mirror = GroupMirror(settings)
         self._stalls = Stalls()
@@ -223,21 +224,8 @@ class KafkaSource:
         self._consumer.resume(*(self._paused - wanted))
         self._paused = wanted
 
-    def _unblock_fetcher(self) -> None:
-        """Clear an exhausted batch of the library's fetcher.
-
-        Until another fetch replaces it, kafka-python 3.0.12 never returns the records of a partition that was paused.
-        """
-        fetcher = self._consumer._fetcher
-        kept = fetcher._next_in_line_exception_metadata
-        if kept is not None and isinstance(kept.exception, PollIsFull):
-            fetcher._next_in_line_exception_metadata = None
-        if fetcher._next_partition_records is not None and not fetcher._next_partition_records:
-            fetcher._next_partition_records = None
-
-    def _fetch(self) -> dict[TopicPartition, list[Any]]:
-        self._unblock_fetcher()
-        self._fetch_state.new_poll()
+    def _fetch(self) -> dict[TopicPartition, list[Chunk]]:
+        self._path.before_poll()
         try:
             fetched: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=_POLL_MS)
         except kafka_errors.OffsetOutOfRangeError as error:
@@ -249,7 +237,7 @@ class KafkaSource:
         except kafka_errors.KafkaError as error:
             raise translated_error(error, "read records") from error
         else:
-            return fetched
+            return {target: self._path.chunks(records) for target, records in fetched.items()}
         return {}
 
     def _skip_expired(self, lost: Mapping[TopicPartition, int]) -> None:
@@ -271,13 +259,14 @@ class KafkaSource:
                 self._changes.append(_unreadable(skipped))
                 self._next[skipped.target] = max(self._next[skipped.target], skipped.next)
 
-    def _batch(self, target: TopicPartition, records: list[Any], now_us: int) -> RecordBatch:
+    def _batch(self, target: TopicPartition, chunks: list[Chunk], now_us: int) -> RecordBatch:
         expected = self._next[target]
-        if records[0].offset < expected:
-            records = [record for record in records if record.offset >= expected]
-        last = records[-1].offset + 1 if records else expected
-        self._next[target] = next_offset = max(last, self._client_position(target))
-        return record_batch(Partition(*target), records, next_offset, now_us)
+        if chunks[0].offsets[0] < expected:
+            chunks = [chunk.since(expected) for chunk in chunks]
+        batch = record_batch(Partition(*target), chunks, expected, now_us)
+        last = int(batch.offsets[-1]) + 1 if len(batch) else expected
+        self._next[target] = batch.next_offset = max(last, self._client_position(target))
+        return batch
 
     # state of the partitions
 
@@ -354,6 +343,11 @@ class KafkaSource:
     def reachable(self) -> bool:
         """False while the brokers did not answer the watch."""
         return self._watch.reachable
+
+    @property
+    def slow_because(self) -> str:
+        """Why record batches are not unpacked by driftd itself, in a word (`reading_path`); "" if they are."""
+        return self._path.reason
 
     def failure(self) -> str:
         """Why the brokers did not answer the watch, or why partitions wait; "" if all is well."""

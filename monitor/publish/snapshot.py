@@ -212,7 +212,8 @@ class Snapshot:
     settings has a reference. `lost_topics` and `lost_models` are shares of the newest 1,000 events; `formats` are those
     that were found, by topic, `pairs_given_up` by topic and side, `pairs_waiting` by the topics that may have sides
     of calls; `not_fine` has a sentence for each reason why the monitor misses events, `unwatched` for each model
-    version whose events came and that is not watched.
+    version whose events came and that is not watched. `slow_because` is why record batches are not unpacked fast, "" if
+    they are, None without Kafka.
     """
 
     restored: bool = False
@@ -233,6 +234,7 @@ class Snapshot:
     unreadable: Mapping[tuple[Partition, str], int] = field(default_factory=dict)
     stalled: tuple[str, ...] = ()
     positions_stalled: Mapping[Partition, int] = field(default_factory=dict)
+    slow_because: str | None = None
     open_panes: int = 0
     loop_seconds: Mapping[str, float] = field(default_factory=dict)
     checkpoint_us: int | None = None

@@ -321,7 +321,7 @@ class Daemon:
         except ExternalError:  # reported by the next turn that fails
             lags, stalls = {}, []
         self._log_stalls(stalls)
-        self.snapshots.show(snapshot_builder.snapshot(lags, stalls))
+        self.snapshots.show(snapshot_builder.snapshot(lags, stalls, source.slow_because))
 
     def _log_stalls(self, stalls: list[Stall]) -> None:
         """Log when a stall begins and when it ends."""

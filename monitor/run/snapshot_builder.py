@@ -110,7 +110,9 @@ class SnapshotBuilder:
         """Log new losses of events."""
         self._lost.log()
 
-    def snapshot(self, lags: Mapping[Partition, int], stalls: Sequence[Stall] = ()) -> Snapshot:
+    def snapshot(
+        self, lags: Mapping[Partition, int], stalls: Sequence[Stall] = (), slow_because: str | None = None
+    ) -> Snapshot:
         """The snapshot of this moment."""
         pipeline, retired = self._pipeline, self._admission.seen.retired
         self._note_retired()
@@ -142,6 +144,7 @@ class SnapshotBuilder:
             unreadable=pipeline.unreadable,
             stalled=tuple(stall.why for stall in stalls),
             positions_stalled=dict.fromkeys(lags, 0) | {stall.partition: 1 for stall in stalls},
+            slow_because=slow_because,
             open_panes=pipeline.open_panes(),
             loop_seconds=pipeline.time.spent,
             checkpoint_us=self._outputs.checkpoint_us,

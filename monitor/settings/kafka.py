@@ -71,4 +71,8 @@ class Kafka(Part):
     api_version: ApiVersion | None = Field(
         default=None, description="the brokers' version, if they do not report it; detected when null"
     )
+    fast_path: Switch = Field(
+        default=True,
+        description="whether record batches are unpacked by driftd itself; the library decodes each record when false",
+    )
     security: Security = Field(default=Security(), description=Security.__doc__)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from kafka import KafkaConsumer
+from kafka.consumer.fetcher import ConsumerRecord
 from kafka.structs import TopicPartition as KafkaPartition
 
 from monitor.errors import PermanentError
 from monitor.events import Partition
-from monitor.kafka import consumer
+from monitor.kafka import consumer, reading_path
+from monitor.kafka.reading_path import FAST, PUBLIC, TURNED_OFF
 from monitor.records import Change, NewPartition, OffsetGap, RecordBatch
 from tests.engine import times_in
 from tests.integration.kafka_reading import (
@@ -42,6 +46,54 @@ def test_records_of_every_codec_come_once_and_in_order(kafka: KafkaBroker, topic
             assert values_of([batch for batch in batches if batch.partition == partition]) == values
             assert source.position(partition) == 3_000
             assert source.lag(partition) == 0
+
+
+@pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
+@pytest.mark.parametrize("way", [FAST, TURNED_OFF, PUBLIC])
+def test_every_way_of_reading_gives_the_records_of_the_librarys_own_poll(
+    kafka: KafkaBroker, topic: str, codec: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kafka.create_topic(topic)
+    values = [None if index % 50 == 7 else b"v" * (index % 9_000) for index in range(2_000)]
+    kafka.produce(
+        topic,
+        values,
+        keys=[None if index % 3 == 0 else b"k" * (index % 300) for index in range(2_000)],
+        timestamps_ms=[1_764_000_000_000 + index * (-1) ** index for index in range(2_000)],
+        headers=[[("trace", b"%d" % index), ("ä", b"")] if index % 10 == 0 else [] for index in range(2_000)],
+        compression_type=codec,
+    )
+    expected = [
+        (one.offset, one.timestamp, one.key, one.value, tuple(one.headers)) for one in polled(kafka, topic, 2_000)
+    ]
+    if way == PUBLIC:
+        monkeypatch.setattr(reading_path, "_absent", lambda _: "what was there before")
+
+    with source_on(settings_for(kafka.bootstrap, fast_path=way != TURNED_OFF), topic) as source:
+        assert source.slow_because == way
+        batches = read_to_end(source)
+
+    assert [
+        (int(batch.offsets[at]), int(times_in(batch)[at]), batch.envelope(at).key, value, batch.envelope(at).headers)
+        for batch in batches
+        for at, value in enumerate(batch.values)
+    ] == expected
+
+
+def polled(kafka: KafkaBroker, topic: str, count: int) -> list[ConsumerRecord]:
+    """By the library alone."""
+    with closing(KafkaConsumer(bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest")) as consumer:
+        consumer.assign([KafkaPartition(topic, 0)])
+        consumer.seek_to_beginning()
+        records: list[ConsumerRecord] = []
+
+        def poll_once() -> bool:
+            for part in consumer.poll(200).values():
+                records.extend(part)
+            return len(records) == count
+
+        wait_until(poll_once, "all records", seconds=40.0)
+        return records
 
 
 def test_a_batch_has_times_keys_headers_and_the_next_offset(kafka: KafkaBroker, topic: str) -> None:

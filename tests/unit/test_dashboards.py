@@ -35,6 +35,7 @@ NOT_SHOWN: Final = {
     "driftd_pairs_given_up_total": "the same",
     "driftd_unreadable_records_total": "the same; the log has the place",
     "driftd_loop_seconds_total": "for whoever sizes the process",
+    "driftd_fast_path": "the same; the log says why it is 0",
     "driftd_clock_skew_events_total": "usual after every pause in traffic; asked for where a clock is doubted",
     "driftd_excluded_events_total": "planned by whoever wrote the settings; the page has the number",
     "driftd_traffic_stopped": "alerts say it, with the time of the last event",

@@ -23,7 +23,9 @@ from kafka.structs import TopicPartition
 
 from monitor.kafka import codecs
 from monitor.kafka.batch_header import end_of_damaged
-from monitor.kafka.batches import FetchState, PollIsFull, Skipped
+from monitor.kafka.batches import PartitionBatches
+from monitor.kafka.fetch_state import FetchState, PollIsFull, Skipped
+from monitor.kafka.record_batch import Taken
 
 TARGET = TopicPartition("events", 0)
 MIB = 1 << 20
@@ -87,14 +89,18 @@ class Log:
             self.fetches += 1
             assert self.fetches < 200, f"no way past {position}"
             data = b"".join(made for _, behind, made in self.batches if behind > position)
-            part = reading.records_of(position, TARGET, MemoryRecords(data))
-            for records in taken(reading, part, poll):
-                given += [record.offset for record in records]
+            part = PartitionBatches(reading, position, TARGET, MemoryRecords(data))
+            for chunks in taken(reading, part, poll):
+                given += offsets_of(chunks)
             position = part.next_fetch_offset
         return given, list(reading.skipped)
 
 
-def taken(reading: FetchState, part: Any, poll: int) -> Iterator[list[Any]]:  # noqa: ANN401
+def offsets_of(chunks: Taken) -> list[int]:
+    return [offset for chunk in chunks for offset in chunk.offsets.tolist()]
+
+
+def taken(reading: FetchState, part: Any, poll: int) -> Iterator[Taken]:  # noqa: ANN401
     while part:
         try:
             yield part.take(poll)
@@ -139,10 +145,10 @@ def test_a_checksum_that_was_broken_in_transfer_loses_nothing() -> None:
     whole = batch(0, VALUES)
     broken = whole[:-1] + bytes([whole[-1] ^ 1])
     reading = FetchState(lambda _: 10, MIB, MIB)
-    first = reading.records_of(0, TARGET, MemoryRecords(broken))
-    assert (first.take(100), first.next_fetch_offset, bool(first)) == ([], 0, False)
-    again = reading.records_of(0, TARGET, MemoryRecords(whole))
-    assert [record.value for record in again.take(100)] == VALUES
+    first = PartitionBatches(reading, 0, TARGET, MemoryRecords(broken))
+    assert (len(first.take(100)), first.next_fetch_offset, bool(first)) == (0, 0, False)
+    again = PartitionBatches(reading, 0, TARGET, MemoryRecords(whole))
+    assert [value for chunk in again.take(100) for value in chunk.values] == VALUES
     assert not reading.skipped
 
 
@@ -166,8 +172,8 @@ def test_with_any_byte_broken_every_offset_is_read_or_reported_and_other_batches
 def test_a_batch_with_a_wrong_place_that_is_served_again_hides_no_other() -> None:
     reading = FetchState(lambda _: 30, MIB, MIB)
     data = batch(65_535, VALUES) + batch(20, VALUES)
-    part = reading.records_of(20, TARGET, MemoryRecords(data))
-    assert [record.offset for record in part.take(100)] == list(range(20, 30))
+    part = PartitionBatches(reading, 20, TARGET, MemoryRecords(data))
+    assert offsets_of(part.take(100)) == list(range(20, 30))
     assert not reading.skipped
 
 
@@ -239,7 +245,7 @@ def test_many_large_batches_are_opened_one_after_the_other() -> None:
     large = [(first, batch(first, [b"0" * MIB] * 10, codecs.ZSTD)) for first in range(0, 60, 10)]
     log = log_of(*large, most_poll=15 * MIB)
     reading = FetchState(lambda _: 60, log.most_batch, log.most_poll)
-    part = reading.records_of(0, TARGET, MemoryRecords(b"".join(made for _, made in large)))
+    part = PartitionBatches(reading, 0, TARGET, MemoryRecords(b"".join(made for _, made in large)))
     polls = [len(records) for records in taken(reading, part, 5_000)]
     assert sum(polls) == 60
     assert max(polls) == 20, "two batches of 10 MiB, and no third"
@@ -317,8 +323,10 @@ def test_aborted_records_and_control_records_are_passed_without_a_word() -> None
     ):
         reading = FetchState(lambda _: 32, MIB, MIB)
         records = MemoryRecords(data.getvalue())
-        part = reading.records_of(0, TARGET, records, isolation_level=level, aborted_transactions=[Aborted(0, 7)])
-        assert [one.offset for one in part.take(100)] == expected
+        part = PartitionBatches(
+            reading, 0, TARGET, records, isolation_level=level, aborted_transactions=[Aborted(0, 7)]
+        )
+        assert offsets_of(part.take(100)) == expected
         part.take(1)
         assert (part.next_fetch_offset, bool(part), list(reading.skipped)) == (32, False, [])
 

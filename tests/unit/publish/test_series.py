@@ -75,6 +75,7 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
         watermarks={EVENTS: 1_800_000_000_250_000},
         skewed={EVENTS: 4},
         lags={EVENTS: 3},
+        slow_because="",
         open_panes=12,
         checkpoint_us=1_800_000_001_000_000,
         checkpoint_bytes=5_120,
