@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from monitor.clock import rfc3339
+from monitor.judge.causes.segment_errors import segment_figures
 from monitor.judge.estimated import Estimated
 from monitor.judge.model import ModelJudge
 from monitor.reference.notes.estimate import ESTIMATED
@@ -33,7 +34,7 @@ def segments_json(labels: LabelTally, judge: ModelJudge) -> dict[str, Any]:
     """`segments` {name: {labels, performance}} of those of which enough labels came; nothing without any."""
     found = {
         one.segment: {"labels": one.labels, "performance": {name: {"realised": value} for name, value in one.figures}}
-        for one in judge.judge.performance.segments.figures(labels, judge.meaning)
+        for one in segment_figures(judge.judge.performance.errors.segments.names, labels, judge.meaning)
     }
     return {"segments": found} if found else {}
 
@@ -59,7 +60,7 @@ def fairness_json(judge: ModelJudge) -> dict[str, Any]:
 
 def label_windows(judge: ModelJudge) -> Iterator[dict[str, Any]]:
     """One `window` line for each window of labels that ended: the figures, by the number of their labels."""
-    ended, key = judge.judge.performance.windows.ended, judge.monitored.key
+    ended, key = judge.judge.performance.errors.windows.ended, judge.monitored.key
     while ended:
         window = ended.popleft()
         span, tally = window.span, window.tally

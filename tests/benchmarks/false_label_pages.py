@@ -280,7 +280,7 @@ def simulate(plan: Plan, number: int) -> Month:
         at_us += HOUR_US
     judge = live.judge
     month.events, month.tickets, month.expected = judge.predictions, judge.book.tickets, judge.budget.expected
-    month.windows = judge.judge.performance.windows.closed
+    month.windows = judge.judge.performance.errors.windows.closed
     month.seconds = time.process_time() - began
     return month
 
