@@ -267,7 +267,7 @@ class ModelJudge:
                 if labels is not None:
                     late.add(cohort.start_us, labels)
                     self.judge.label_facts.add_late(cohort.start_us, labels, until_us)
-                self.judge.outcomes.add_late(cohort.start_us, cohort.tally.outcomes)
+                self.judge.outcomes.add_late(cohort.start_us, cohort.tally)
             return
         self.labels += cohort.tally.total
         if cohort.inline:

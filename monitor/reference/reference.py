@@ -103,6 +103,14 @@ class Reference:
         return self.segments is not None and len(self.segments.keys) * cells <= MOST_CELLS
 
     @property
+    def cuts_outcomes(self) -> bool:
+        """Whether outcomes are counted by segment: not where those of all segments have too many means and shares."""
+        known = None if self.outcomes is None else [len(one.figures) for one in self.outcomes.values()]
+        if self.segments is None or known == []:
+            return False
+        return known is None or len(self.segments.keys) * sum(known) <= MOST_CELLS
+
+    @property
     def probability_classes(self) -> tuple[str, ...]:
         """The classes whose probabilities are all kept for the label; none where they are too many, or not known."""
         is_known = self.task == MULTICLASS and 1 < len(self.score_classes) <= MOST_CLASSES

@@ -131,7 +131,10 @@ def learn_from_labels(
     ]
     performance = _performance(reference, collector, judged, learned)
     facts = () if performance is None else _facts(performance, collector, judged, width_us)
-    return LateLabels(performance, facts, _outcomes(learned, collector, model))
+    outcomes = _outcomes(learned, collector, model)
+    if not replace(reference, outcomes=outcomes).cuts_outcomes:
+        outcomes = {name: one.of_segments({}) for name, one in outcomes.items()}
+    return LateLabels(performance, facts, outcomes)
 
 
 def learned_cohort_us(width_us: int, pane_us: int, span_us: int, most: int = MOST_COHORTS) -> int:
@@ -175,7 +178,12 @@ def _outcomes(learned: Sequence[_Cohort], collector: _Cohorts, model: Model) -> 
     found = {}
     for name, delays in sorted(collector.outcome_delays.items()):
         own = [
-            OutcomeCohort(start_us, end_us, tally.outcomes[name])
+            OutcomeCohort(
+                start_us,
+                end_us,
+                tally.outcomes[name],
+                {at: of.outcomes[name] for at, of in tally.segments.items() if name in of.outcomes},
+            )
             for start_us, end_us, tally in learned
             if name in tally.outcomes
         ]

@@ -270,24 +270,30 @@ class Joins:
         self, known: JoinedModel, monitored: Monitored, changes: Changes, at: Ints, slots: Ints
     ) -> dict[int, LabelTally]:
         """Tallies by slot of the changes at these places (n,), which have `slots` (n,)."""
-        tallies: dict[int, LabelTally] = {}
+        tallies, aggregator = dict[int, LabelTally](), self._aggregators.of(monitored)
         is_label = changes.name[at] == 0
         of, to = at[is_label], slots[is_label]
         if len(of):
             answers = known.join.answers
             label, answer = answers.values(changes.value[of]), answers.values(changes.answer[of])
-            aggregator = self._aggregators.of(monitored)
             segments = aggregator.segments.unpacked(changes.segments[of])
             beside = None if changes.probabilities is None else changes.probabilities[of]
             score, sign = changes.score[of].view(np.float64), changes.sign[of]
             tallies = aggregator.count(LabelRows(to, label, answer, score, sign, segments, beside))
         of, to = at[~is_label], slots[~is_label]
         if len(of):
-            outcomes = OutcomeRows(to, changes.name[of], changes.value[of], changes.sign[of])
-            names, of_reference = list(known.names), monitored.reference.outcomes
-            counted = count_outcomes(outcomes, names, known.outcome_answers, of_reference)
-            for slot, by_name in counted.items():
+            segments = aggregator.segments.unpacked(changes.segments[of])
+            outcomes = OutcomeRows(to, changes.name[of], changes.value[of], changes.sign[of], segments)
+            meaning = list(known.names), known.outcome_answers, monitored.reference.outcomes
+            for slot, by_name in count_outcomes(outcomes, *meaning).items():
                 tallies.setdefault(slot, LabelTally()).outcomes = by_name
+            if aggregator.cuts_outcomes:
+                cut = aggregator.segments.segments
+                own = aggregator.segments.counted(
+                    lambda by: count_outcomes(outcomes.in_segments(by, cut), *meaning, of_segments=True)
+                )
+                for slot, segment, by_name in own:
+                    tallies.setdefault(slot, LabelTally()).add_segment(segment, LabelTally(outcomes=by_name))
         return tallies
 
     def _balanced(

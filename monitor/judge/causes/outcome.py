@@ -21,7 +21,7 @@ from monitor.judge.causes.cause import CauseName, SequentialCause
 from monitor.judge.causes.label_means import NO_BUDGET, LabelMeans
 from monitor.judge.causes.performance import COST_NAME
 from monitor.judge.comparison.means import Side
-from monitor.judge.comparison.means_in_segments import MeansInSegments
+from monitor.judge.comparison.means_in_segments import KnownSegment, MeansInSegments
 from monitor.judge.incidents.incident import Floats
 from monitor.judge.policy import Policy
 from monitor.judge.windows.label_windows import LabelWindow
@@ -31,6 +31,7 @@ from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.words.outcomes import Moved, detail, headline
 from monitor.reference.column import OUTCOME_PREFIX
 from monitor.reference.outcome_part import MEAN, ReferenceOutcome
+from monitor.reference.reference import Reference
 from monitor.stats.bins.reference_bins import NUMERIC
 from monitor.stats.performance.figures import COST, VALUE_FIGURE
 from monitor.stats.performance.judged_errors import LEAST_EFFECTS, other_side
@@ -67,7 +68,7 @@ class OneOutcome(LabelMeans):
         self.policy_name = "" if self.is_value else self.subject
         moments = outcome.moments(outcome.tally)
         sides = tuple(self._all_sides(policy, moments)) if outcome.is_judged else ()
-        segments = MeansInSegments(prepared.reference, policy, {}, sides)
+        segments = MeansInSegments(prepared.reference, policy, _known_in_segments(prepared.reference, outcome), sides)
         windows = OutcomePyramid(prepared.longest(), name, outcome)
         late = self.late_cohorts(policy.model.labels.horizon, 10 * SECOND_US)
         super().__init__(policy, outcome, moments, sides, segments, windows, late)
@@ -139,9 +140,33 @@ class OneOutcome(LabelMeans):
         category = None if category is None else self.policy.quoted(category)
         before = side.before if side.upwards else -side.before
         moved = Moved(self.name, category, self.shown(side, before), self.shown(side, now))
-        tally = window.tally.outcomes.get(self.name, OutcomeTally())
-        said = headline(moved, effect, self.policy.model.labels.value)
-        return said, detail(moved, tally, self.outcome.tally, window.span.events)
+        of, reference, tally, name = self.outcome, self.outcome.tally, window.tally, ""
+        if segment is not None:
+            name, reference = self.segments.names[segment], of.segments[segment].tally
+            tally = tally.segments[segment]
+        own = tally.outcomes.get(self.name, OutcomeTally())
+        said = headline(moved, effect, self.policy.model.labels.value, name)
+        return said, detail(moved, own, reference, of.counted(own))
+
+    def in_segments(self, labels: LabelTally) -> Iterator[tuple[str, OutcomeTally, OutcomeTally | None]]:
+        """The name of each segment that has values, these, and those of the reference."""
+        known = self.outcome.segments
+        for at, of in sorted(labels.segments.items()):
+            if self.name in of.outcomes:
+                yield self.segments.names[at], of.outcomes[self.name], known[at].tally if at in known else None
+
+
+def _known_in_segments(reference: Reference, outcome: ReferenceOutcome) -> dict[int, KnownSegment]:
+    """What the reference knows of an outcome in each segment, by its number."""
+    return {
+        at: KnownSegment(
+            one,
+            one.counted(one.tally),
+            one.moments(one.tally),
+            [one.errors.get(figure) if one.is_judged else None for figure in one.figures],
+        )
+        for at, one in sorted(outcome.segments.items() if reference.cuts_outcomes else ())
+    }
 
 
 class Outcomes(SequentialCause):
@@ -182,15 +207,14 @@ class Outcomes(SequentialCause):
         """Count the pane's predictions, and judge the values that are known of them already."""
         for name, one in self.each.items():
             one.late.predicted(pane.start_us, pane.tally.predictions)
-            if name in labels.outcomes:
-                own = LabelTally(outcomes={name: labels.outcomes[name]})
+            if (own := labels.of_outcome(name)) is not None:
                 yield from self._take(one, MatureCohort(pane.start_us, pane.end_us, own))
 
-    def add_late(self, start_us: int, tallies: Mapping[str, OutcomeTally]) -> None:
+    def add_late(self, start_us: int, labels: LabelTally) -> None:
         """Add values of the predictions of a cohort, and take back those that were replaced or retracted."""
-        for name, tally in tallies.items():
-            if name in self.each:
-                self.each[name].late.add(start_us, LabelTally(outcomes={name: tally}))
+        for name, one in self.each.items():
+            if (own := labels.of_outcome(name)) is not None:
+                one.late.add(start_us, own)
 
     def take_late(self, until_us: int) -> Iterator[Finding]:
         """What is found with the cohorts that may be judged now."""
