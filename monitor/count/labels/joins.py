@@ -20,7 +20,7 @@ from monitor.count.labels.join_state import JoinState
 from monitor.count.labels.join_tables import Ids, Ints, coded, named, pack
 from monitor.count.labels.joined_model import JoinedModel
 from monitor.count.labels.model_join import ModelJoin
-from monitor.count.labels.outcome_counts import OutcomeRows, count_outcomes
+from monitor.count.labels.outcome_counts import OutcomeRows, outcome_tallies
 from monitor.count.labels.rows import LabelRows, probabilities_of
 from monitor.count.totals import Totals
 from monitor.decode.columns import ABSENT_VALUE, Events, Group, Outcomes
@@ -285,15 +285,9 @@ class Joins:
             segments = aggregator.segments.unpacked(changes.segments[of])
             outcomes = OutcomeRows(to, changes.name[of], changes.value[of], changes.sign[of], segments)
             meaning = list(known.names), known.outcome_answers, monitored.reference.outcomes
-            for slot, by_name in count_outcomes(outcomes, *meaning).items():
-                tallies.setdefault(slot, LabelTally()).outcomes = by_name
-            if aggregator.cuts_outcomes:
-                cut = aggregator.segments.segments
-                own = aggregator.segments.counted(
-                    lambda by: count_outcomes(outcomes.in_segments(by, cut), *meaning, of_segments=True)
-                )
-                for slot, segment, by_name in own:
-                    tallies.setdefault(slot, LabelTally()).add_segment(segment, LabelTally(outcomes=by_name))
+            cut = aggregator.segments if aggregator.cuts_outcomes else None
+            for slot, tally in outcome_tallies(outcomes, *meaning, cut).items():
+                tallies.setdefault(slot, LabelTally()).merge(tally)
         return tallies
 
     def _balanced(

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.count.columns.segment_codes import SegmentCodes
 from monitor.count.labels.answers import Answers, Bits, hashed_text
 from monitor.decode.columns import Outcomes
 from monitor.events import canonical
 from monitor.reference.outcome_part import ReferenceOutcome
 from monitor.stats.bins.reference_bins import CATEGORICAL
+from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.performance.outcome_tally import (
     LABEL_VALUE,
     OTHER,
@@ -66,6 +68,25 @@ def with_amounts(outcomes: Outcomes, labels: Sequence[object], amounts: NDArray[
         [*outcomes.names, LABEL_VALUE],
         [*outcomes.values, *values],
     )
+
+
+def outcome_tallies(
+    rows: OutcomeRows,
+    names: Sequence[str],
+    answers: Answers,
+    known: Mapping[str, ReferenceOutcome] | None,
+    segments: SegmentCodes | None = None,
+) -> dict[int, LabelTally]:
+    """Tallies by slot, with those of `segments`, None for none; see `count_outcomes`."""
+    counted = count_outcomes(rows, names, answers, known)
+    found = {slot: LabelTally(outcomes=by_name) for slot, by_name in counted.items()}
+    if segments is not None:
+        own = segments.counted(
+            lambda by: count_outcomes(rows.in_segments(by, segments.segments), names, answers, known, of_segments=True)
+        )
+        for slot, segment, by_name in own:
+            found.setdefault(slot, LabelTally()).add_segment(segment, LabelTally(outcomes=by_name))
+    return found
 
 
 def count_outcomes(

@@ -40,8 +40,8 @@ def segment_outcomes(reference: Reference) -> str:
     number = many(len(segments.keys), "segment")
     if not reference.cuts_outcomes:
         return (
-            f"outcomes by segment: not judged: means and shares of {many(len(reference.outcomes or {}), 'outcome')} in "
-            f"{number} are more than {MOST_CELLS:,}"
+            f"outcomes by segment: not judged: {many(len(reference.outcomes or {}), 'outcome')} in {number} have "
+            f"{reference.outcome_cells:,} cells, and {MOST_CELLS:,} fit in memory; name fewer features in segments"
         )
     if not any(one.segments for one in known.values()):
         return (
