@@ -20,7 +20,7 @@ from monitor.reference.notes.events import reference_notes
 from monitor.reference.notes.fairness import fairness_lines
 from monitor.reference.notes.paging import at_every_length, may_page, order_note, paging_notes, season_notes
 from monitor.reference.notes.relations import relation_notes
-from monitor.reference.notes.segments import segment_performance
+from monitor.reference.notes.segments import segment_outcomes, segment_performance
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.daemon import lost_state
@@ -126,9 +126,9 @@ def _promise_lines(settings: Settings, key: ModelKey, reference: Reference) -> I
 
 
 def _segment_lines(key: ModelKey, reference: Reference, model: Model) -> Iterator[Line]:
-    """In which segments performance is judged, and which groups are compared."""
+    """In which segments performance and outcomes are judged, and which groups are compared."""
     name = f"{key.model} {key.version}".rstrip()
-    if words := segment_performance(reference):
+    for words in filter(None, (segment_performance(reference), segment_outcomes(reference))):
         yield Line(NOTE if "not judged" in words else OK, f"segments {name}", words)
     for is_judged, words in fairness_lines(reference, model):
         yield Line(OK if is_judged else NOTE, f"fairness {name}", words)

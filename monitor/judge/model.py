@@ -108,7 +108,7 @@ class ModelJudge:
         self.judge = Judge(self.prepared, self.policy)
         self.judge.performance.spend = partial(self._spend, LABELS)
         self.judge.constant.changed_counts = self._changed_counts
-        self.judge.performance.late = self.judge.performance.late_cohorts(self._pane_us)
+        self.judge.performance.of_panes(self._pane_us)
         self.judge.outcomes.spend = lambda name, *spent: self._spend(OUTCOME_PREFIX + name, *spent)
         self.judge.outcomes.of_panes(self._pane_us)
         self.judge.label_facts.of_panes(self._pane_us)
@@ -262,12 +262,12 @@ class ModelJudge:
         if cohort.joined and self.retired:
             return
         if cohort.joined:  # it was counted where it took effect
-            late, labels = self.judge.performance.late, cohort.tally.of_labels()
+            late, labels = self.judge.performance.errors.late, cohort.tally.of_labels()
             if not (self._exclusions and self._exclusions.overlapping(cohort.start_us, late.end_us(cohort.start_us))):
                 if labels is not None:
                     late.add(cohort.start_us, labels)
                     self.judge.label_facts.add_late(cohort.start_us, labels, until_us)
-                self.judge.outcomes.add_late(cohort.start_us, cohort.tally.outcomes)
+                self.judge.outcomes.add_late(cohort.start_us, cohort.tally)
             return
         self.labels += cohort.tally.total
         if cohort.inline:

@@ -7,11 +7,14 @@ from typing import Final
 
 from monitor.publish.column_series import Series
 from monitor.publish.rows import Row
-from monitor.publish.snapshot import OutcomeView, Snapshot
+from monitor.publish.snapshot import OutcomeSegment, Snapshot
 
 
-def _each(snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], OutcomeView]]:
-    return (((*model.key, one.name), one) for model in snapshot.models for one in model.outcomes if one.name)
+def _each(snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], OutcomeSegment]]:
+    for model in snapshot.models:
+        for one in model.outcomes:
+            for of in (one.whole, *one.segments) if one.name else ():
+                yield (*model.key, one.name, of.segment), of
 
 
 def _fates(snapshot: Snapshot) -> Iterator[Row]:
@@ -47,9 +50,10 @@ OUTCOME_SERIES: Final = (
     Series(
         "driftd_outcome_mean",
         "gauge",
-        ("model", "version", "outcome"),
+        ("model", "version", "outcome", "segment"),
         "The mean of the newest values of a named outcome of the reference, of cohorts whose values have come; true is"
-        " 1. Absent where values stopped.",
+        " 1. With a `segment` of the predictions in it (models[].segments), from 20 values on. Absent where values"
+        " stopped.",
         "Compare with the reference (`driftd reference show`); a finding says when it is another one.",
         _means,
         of_model=True,
@@ -57,7 +61,7 @@ OUTCOME_SERIES: Final = (
     Series(
         "driftd_outcome_ratio",
         "gauge",
-        ("model", "version", "outcome", "bin"),
+        ("model", "version", "outcome", "segment", "bin"),
         "The share of each category of a named outcome that is text, the same.",
         "As the mean.",
         _shares,
@@ -66,7 +70,7 @@ OUTCOME_SERIES: Final = (
     Series(
         "driftd_outcome_values",
         "gauge",
-        ("model", "version", "outcome"),
+        ("model", "version", "outcome", "segment"),
         "How many values the mean or the shares are of.",
         "Absent while predictions come: values stopped, and nothing is known of the outcome.",
         _values,

@@ -230,8 +230,9 @@ def performance_errors(snapshot: Snapshot) -> Iterator[Row]:
     yield from _realised(snapshot, unbounded=True)
     for model in snapshot.models:
         for one in model.outcomes:
-            if one.name == LABEL_VALUE and one.mean is not None:
-                yield (*model.key, VALUE_FIGURE, "realised", ""), 1000 * one.mean
+            for of in (one.whole, *one.segments) if one.name == LABEL_VALUE else ():
+                if of.mean is not None:
+                    yield (*model.key, VALUE_FIGURE, "realised", of.segment), 1000 * of.mean
     yield from _estimated(snapshot, unbounded=True)
 
 

@@ -54,6 +54,18 @@ class ColumnView:
 
 
 @dataclass(frozen=True, slots=True)
+class OutcomeSegment:
+    """The same of the predictions in one `segment`."""
+
+    segment: str
+    values: int
+    mean: float | None = None
+    mean_before: float | None = None
+    shares: tuple[tuple[str, float], ...] = ()
+    shares_before: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class OutcomeView:
     """The newest `values` of a named outcome, of predictions up to `until_us`: their mean, or the shares of categories.
 
@@ -68,6 +80,12 @@ class OutcomeView:
     shares: tuple[tuple[str, float], ...] = ()
     shares_before: tuple[tuple[str, float], ...] = ()
     judged: bool = True
+    segments: tuple[OutcomeSegment, ...] = ()
+
+    @property
+    def whole(self) -> OutcomeSegment:
+        """All its values, as those of the segment without a name."""
+        return OutcomeSegment("", self.values, self.mean, self.mean_before, self.shares, self.shares_before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.events import canonical
 from monitor.reference.column import FEATURE, PREDICTION, Column
+from monitor.reference.outcome_part import ReferenceOutcome
 from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.reference import Reference
 from monitor.reference.score_effects import ScoreEffects
@@ -109,6 +110,7 @@ def as_configured(reference: Reference, model: Model) -> Reference:
         effects=_effects(reference, kept),
         segments=_segments(reference, model, kept),
         performance=_performance(reference, model),
+        outcomes=_outcomes(reference, model),
     )
 
 
@@ -166,6 +168,13 @@ def _performance(reference: Reference, model: Model) -> ReferencePerformance | N
     if reference.performance is None or reference.segments is None:
         return reference.performance
     return reference.performance.of_segments(reference.segments.numbers(_asked(reference, model)))
+
+
+def _outcomes(reference: Reference, model: Model) -> Mapping[str, ReferenceOutcome] | None:
+    if reference.outcomes is None or reference.segments is None:
+        return reference.outcomes
+    numbers = reference.segments.numbers(_asked(reference, model))
+    return {name: one.of_segments(numbers) for name, one in reference.outcomes.items()}
 
 
 def _narrowed(reference: Reference, kept: list[int]) -> NDArray[np.int64]:

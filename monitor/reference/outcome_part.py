@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -24,8 +24,8 @@ class ReferenceOutcome:
     """One outcome of a reference's predictions, of a `kind`: numeric or categorical.
 
     `tally` are its values; `windows` base windows of them, of `rows` values and `base_us` microseconds each on average;
-    `errors` how its mean varied, or the share of each of its `categories` and of other texts. `came` as a
-    reference's performance has it.
+    `errors` how its mean varied, or the share of each of its `categories` and of other texts. `came` and `segments` as
+    a reference's performance has them.
     """
 
     kind: str
@@ -36,6 +36,11 @@ class ReferenceOutcome:
     base_us: int
     errors: Mapping[str, ErrorVariation]
     came: tuple[tuple[int, float], ...] = ()
+    segments: Mapping[int, ReferenceOutcome] = field(default_factory=dict)
+
+    def of_segments(self, numbers: Mapping[int, int]) -> ReferenceOutcome:
+        """With some of the segments alone, by their new numbers {old: new}."""
+        return replace(self, segments={numbers[at]: one for at, one in self.segments.items() if at in numbers})
 
     @property
     def figures(self) -> tuple[str, ...]:
@@ -62,6 +67,7 @@ class ReferenceOutcome:
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON."""
+        segments = [[at, one.to_plain()] for at, one in sorted(self.segments.items())]
         return {
             "kind": self.kind,
             **({"categories": list(self.categories)} if self.kind == CATEGORICAL else {}),
@@ -71,6 +77,7 @@ class ReferenceOutcome:
             "base_us": self.base_us,
             **({"came": [list(one) for one in self.came]} if self.came else {}),
             "errors": {name: one.to_plain() for name, one in sorted(self.errors.items())},
+            **({"segments": segments} if segments else {}),
         }
 
     @classmethod
@@ -85,6 +92,7 @@ class ReferenceOutcome:
             int(plain["base_us"]),
             {name: ErrorVariation.from_plain(one) for name, one in plain["errors"].items()},
             tuple((int(delay), float(share)) for delay, share in plain.get("came", ())),
+            {int(at): cls.from_plain(one) for at, one in plain.get("segments", ())},
         )
 
 

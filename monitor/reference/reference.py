@@ -20,7 +20,7 @@ from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.relations import Relations
 from monitor.reference.score_effects import ScoreEffects
 from monitor.reference.season import Seasons
-from monitor.reference.segments import MOST_CELLS, Segments
+from monitor.reference.segments import CELLS_OF_OUTCOME, MOST_CELLS, Segments
 from monitor.reference.variability import Level, ReferenceVariability
 from monitor.stats.bins.reference_bins import NUMERIC, outside_bins, width_of
 from monitor.stats.derived.columns import Derived
@@ -101,6 +101,17 @@ class Reference:
         """Whether labels are counted by segment: not where the confusion matrices of all would have too many cells."""
         cells = (len(self.classes) + 2) ** 2 if self.task == "multiclass" else 1
         return self.segments is not None and len(self.segments.keys) * cells <= MOST_CELLS
+
+    @property
+    def cuts_outcomes(self) -> bool:
+        """Whether outcomes are counted by segment: not where those of all segments would have too many cells."""
+        return self.segments is not None and self.outcomes != {} and self.outcome_cells <= MOST_CELLS
+
+    @property
+    def outcome_cells(self) -> int:
+        """The cells of the known outcomes in all segments."""
+        cells = sum(CELLS_OF_OUTCOME + len(one.figures) for one in (self.outcomes or {}).values())
+        return 0 if self.segments is None else len(self.segments.keys) * cells
 
     @property
     def probability_classes(self) -> tuple[str, ...]:

@@ -20,8 +20,10 @@ Floats = NDArray[np.float64]
 #: counts by segment of a model (segments, columns, bins and quality counts) at the most: its windows keep some 320
 #: times as many numbers of one or two bytes, and a checkpoint holds them once or twice more while it is written
 MOST_COUNTS: Final = 100_000
-#: cells of the confusion matrices of all segments at the most: above it performance is not cut
+#: cells of the confusion matrices of all segments at the most: above it performance is not cut, and above as many of
+#: named outcomes, of which each has so many in a segment and one for each of its figures, these are not
 MOST_CELLS: Final = 20_000
+CELLS_OF_OUTCOME: Final = 10
 #: the segment of all values of a feature that are no segment of their own, of none and of never-seen ones
 OTHER: Final = "other"
 #: values of a feature that are segments of their own at the most ...

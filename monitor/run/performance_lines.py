@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from monitor.clock import rfc3339
+from monitor.judge.causes.segment_errors import segment_figures
 from monitor.judge.estimated import Estimated
 from monitor.judge.model import ModelJudge
 from monitor.reference.notes.estimate import ESTIMATED
-from monitor.run.outcome_lines import outcome_windows
-from monitor.stats.performance.figures import figures, with_scores
+from monitor.run.outcome_lines import enough_of, outcome_lines, outcome_windows, outcomes_json, value_json
+from monitor.stats.performance.figures import figures, labelled, with_scores
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.text import many, number
 
@@ -30,11 +31,15 @@ def scored_json(labels: LabelTally, judge: ModelJudge) -> dict[str, int]:
 
 
 def segments_json(labels: LabelTally, judge: ModelJudge) -> dict[str, Any]:
-    """`segments` {name: {labels, performance}} of those of which enough labels came; nothing without any."""
-    found = {
-        one.segment: {"labels": one.labels, "performance": {name: {"realised": value} for name, value in one.figures}}
-        for one in judge.judge.performance.segments.figures(labels, judge.meaning)
-    }
+    """`segments` {name: {labels, performance, outcomes}} of those of which enough labels or values came."""
+    names, found = judge.judge.performance.errors.segments.names, dict[str, Any]()
+    known = {one.segment: one.figures for one in segment_figures(names, labels, judge.meaning)}
+    for at, of in sorted(labels.segments.items()):
+        outcomes = outcomes_json(enough := enough_of(of.outcomes), judge.policy.category)
+        figures_of = {name: {"realised": value} for name, value in known.get(names[at], ())} | value_json(enough)
+        if figures_of or outcomes:
+            own = {"labels": labelled(of, judge.meaning.task), "performance": figures_of}
+            found[names[at]] = own | ({"outcomes": outcomes} if outcomes else {})
     return {"segments": found} if found else {}
 
 
@@ -59,7 +64,7 @@ def fairness_json(judge: ModelJudge) -> dict[str, Any]:
 
 def label_windows(judge: ModelJudge) -> Iterator[dict[str, Any]]:
     """One `window` line for each window of labels that ended: the figures, by the number of their labels."""
-    ended, key = judge.judge.performance.windows.ended, judge.monitored.key
+    ended, key = judge.judge.performance.errors.windows.ended, judge.monitored.key
     while ended:
         window = ended.popleft()
         span, tally = window.span, window.tally
@@ -92,7 +97,9 @@ def performance_lines(model: dict[str, Any]) -> Iterator[str]:
         yield f"  by {many(model['labels'], 'label')}{of}: {_named(realised)}{judged}"
     for segment, of in model.get("segments", {}).items():
         own = {name: one["realised"] for name, one in of["performance"].items()}
-        yield f"  {segment} by {many(of['labels'], 'label')}: {_named(own)}"
+        if own:
+            yield f"  {segment} by {many(of['labels'], 'label')}: {_named(own)}"
+        yield from outcome_lines(of.get("outcomes", {}), segment)
     for feature, metrics in model.get("fairness", {}).items():
         told = [_apart(name, one) for name, one in metrics.items() if name != "groups"]
         yield f"  fairness by {feature}: {'; '.join(told)}"

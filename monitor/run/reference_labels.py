@@ -31,7 +31,7 @@ from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.testing.fact_share import FactShare
 
 #: at most so many cohorts of a reference are learned from, and fewer where each is large: this part of them for every
-#: so many segments or classes
+#: so many segments (an outcome in one is half a segment more) or classes
 MOST_COHORTS: Final = 10_000
 LARGER_BY: Final = 4
 #: shares of the late labels whose delays a reference holds
@@ -107,7 +107,8 @@ def learn_from_labels(
     horizon_us, pane_us = model.labels.horizon, settings.windows.pane
     width_us = cohort_us(horizon_us, pane_us)
     segments = 0 if reference.segments is None else len(reference.segments.keys)
-    most = MOST_COHORTS * LARGER_BY // (LARGER_BY + segments + len(reference.probability_classes))
+    larger = segments * (2 + len(model.outcomes)) // 2 + len(reference.probability_classes)
+    most = MOST_COHORTS * LARGER_BY // (LARGER_BY + larger)
     learned_us = learned_cohort_us(width_us, pane_us, reference.end_us - reference.start_us, most)
     collector = _Cohorts(key, width_us, learned_us)
     blank = replace(reference, outcomes=None)
@@ -131,7 +132,10 @@ def learn_from_labels(
     ]
     performance = _performance(reference, collector, judged, learned)
     facts = () if performance is None else _facts(performance, collector, judged, width_us)
-    return LateLabels(performance, facts, _outcomes(learned, collector, model))
+    outcomes = _outcomes(learned, collector, model)
+    if not replace(reference, outcomes=outcomes).cuts_outcomes:
+        outcomes = {name: one.of_segments({}) for name, one in outcomes.items()}
+    return LateLabels(performance, facts, outcomes)
 
 
 def learned_cohort_us(width_us: int, pane_us: int, span_us: int, most: int = MOST_COHORTS) -> int:
@@ -175,7 +179,12 @@ def _outcomes(learned: Sequence[_Cohort], collector: _Cohorts, model: Model) -> 
     found = {}
     for name, delays in sorted(collector.outcome_delays.items()):
         own = [
-            OutcomeCohort(start_us, end_us, tally.outcomes[name])
+            OutcomeCohort(
+                start_us,
+                end_us,
+                tally.outcomes[name],
+                {at: of.outcomes[name] for at, of in tally.segments.items() if name in of.outcomes},
+            )
             for start_us, end_us, tally in learned
             if name in tally.outcomes
         ]

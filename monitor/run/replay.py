@@ -220,7 +220,7 @@ def _model_summary(key: ModelKey, judge: ModelJudge, pipeline: Pipeline) -> dict
         **scored_json(labels, judge),
         **segments_json(labels, judge),
         **fairness_json(judge),
-        "performance_judged": (judged := judge.judge.performance.is_judged),
+        "performance_judged": (judged := judge.judge.performance.errors.is_judged),
         **({} if judged else {"performance_not_judged": why_not_judged(judge.monitored.reference)}),
         **({"estimate_contradicted": True} if _is_contradicted(estimated, labels) else {}),
     }

@@ -17,7 +17,7 @@ from monitor.events import ModelKey, Partition
 from monitor.findings import Figures, FindingKey
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.causes.quality_words import ABSENCE
-from monitor.judge.causes.segment_errors import SegmentFigures
+from monitor.judge.causes.segment_errors import SegmentFigures, segment_figures
 from monitor.judge.estimated import Estimated
 from monitor.judge.fleet import Fleet
 from monitor.judge.incidents.first_cause import in_words, lead, likely_order, renames
@@ -337,18 +337,18 @@ class _Performance(TypedDict, total=False):
 
 def _performance(judge: ModelJudge) -> _Performance:
     """Of the newest labelled predictions; of none where labels stopped."""
-    cause, known = judge.judge.performance, judge.monitored.reference.performance
-    latest, came = cause.latest(judge.at_us), () if known is None else known.came
+    errors, known = judge.judge.performance.errors, judge.monitored.reference.performance
+    latest, came = errors.latest(judge.at_us), () if known is None else known.came
     if latest is None:
         return {"labels_came": came}
     tally = latest.tally
     return {
         "labels_came": came,
         "performance": tuple(figures(tally, judge.meaning).items()),
-        "performance_segments": cause.segments.figures(tally, judge.meaning),
+        "performance_segments": segment_figures(errors.segments.names, tally, judge.meaning),
         "performance_labels": latest.span.events,
         "performance_until_us": latest.span.end_us,
-        "performance_not_judged": "" if cause.is_judged else why_not_judged(judge.monitored.reference),
+        "performance_not_judged": "" if errors.is_judged else why_not_judged(judge.monitored.reference),
     }
 
 

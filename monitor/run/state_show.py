@@ -96,12 +96,31 @@ def _model(model: ModelState, total: Tally, labels: LabelTally, admission: Admis
         "confusion": _confusion(labels),
         "outcomes": outcomes_json(labels.outcomes),
         "value": outcome_json(labels.outcomes.get(LABEL_VALUE, OutcomeTally())),
+        **_segments(labels, reference),
         "incident": None if incident is None else {"id": incident.id, "severity": incident.severity},
         "lasting": None if lasting is None else {"id": lasting.id, "severity": lasting.severity},
         "pages": 0 if judge is None else judge.book.pages,
         "tickets": 0 if judge is None else judge.book.tickets,
         "expected_false_pages": 0.0 if judge is None else round(judge.budget.expected, 6),
         "features": {} if reference is None else _features(total, reference),
+    }
+
+
+def _segments(labels: LabelTally, reference: Reference | None) -> dict[str, Any]:
+    """`segments` {name: its labels and outcomes}, of those that have any."""
+    if reference is None or reference.segments is None or not labels.segments:
+        return {}
+    keys = reference.segments.keys
+    return {
+        "segments": {
+            "=".join(keys[at]): {
+                "labels": of.total,
+                "confusion": _confusion(of),
+                "outcomes": outcomes_json(of.outcomes),
+                "value": outcome_json(of.outcomes.get(LABEL_VALUE, OutcomeTally())),
+            }
+            for at, of in sorted(labels.segments.items())
+        }
     }
 
 

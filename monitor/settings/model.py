@@ -275,8 +275,8 @@ class Model(Part):
     positive: Class = Field(default=1, description="the positive class of a binary task; 1, true and '1' are the same")
     segments: tuple[Name, ...] = Field(
         default=(),
-        description="categorical features and tags by whose values the events are also compared; taken when the"
-        " reference is built",
+        description="categorical features and tags by whose values events, labels and outcomes are also compared;"
+        " taken when the reference is built",
         max_length=MOST_SEGMENTED,
     )
     timezone: Timezone = Field(

@@ -25,6 +25,8 @@ MODEL_VERSION: Final = 1
 MODEL_PREFIX: Final = "model_labels/"
 
 _Pairs = list[tuple[str, str, int]]
+#: a sum of squares or cubes
+_Power = Annotated[str, msgspec.Meta(pattern="^-?[0-9]{1,160}$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,9 @@ class _Outcome(msgspec.Struct):
     numbers: list[tuple[int, int]]
     texts: list[tuple[str, int]]
     total: Annotated[str, msgspec.Meta(pattern="^-?[0-9]{1,60}$")]
+    summed: int = 0
+    squares: _Power = "0"
+    cubes: _Power = "0"
 
 
 class _ClassScores(msgspec.Struct):

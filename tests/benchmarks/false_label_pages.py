@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, ManualClock
+from monitor.count.columns.segment_codes import SegmentCodes
 from monitor.count.exchange import LabelExchange
 from monitor.count.labels.aggregator import LabelAggregators
 from monitor.count.labels.cohorts import LabelCohort
@@ -207,6 +208,7 @@ class Live:
         monitored = admission.monitored(CREDIT)
         assert monitored is not None, "the settings name this model"
         admission.of(CREDIT)
+        self._codes = SegmentCodes(monitored.reference)
         self._simulation = Simulation(reference, pane_us=plan.pane_us)
         self._joins = Joins(tree, admission, LabelAggregators(), Totals())
         self._exchange = LabelExchange()
@@ -227,7 +229,7 @@ class Live:
         answers = columns[PREDICTION].tolist()
         score = columns[SCORE].astype(np.float64)
         own: list[object] = [None] * len(ids)
-        codes = coded(join.join.code(CREDIT), np.zeros(len(ids), np.int64))
+        codes = coded(join.join.code(CREDIT), self._segments(columns, len(ids)))
         join.join.add_predictions(codes, ids.astype(np.uint64), times, score, answers, own)
         self._add_labels(*stream.labels(end_us))
         self._exchange.put_joined(self._joins.step(lambda _: end_us))
@@ -235,6 +237,17 @@ class Live:
             self._exchange.hand_joined_on(self._take_labels, [CREDIT], pane.end_us)
             self._note(self.judge.add(pane, 1.0)[1])
         self._exchange.hand_joined_on(self._take_labels)
+
+    def _segments(self, columns: Mapping[str, Values], count: int) -> Ints:
+        """What is kept of the segments of predictions (n,)."""
+        segments, first = self.judge.monitored.reference.segments, 0
+        found = np.zeros((0 if segments is None else len(segments.by), count), np.int64)
+        for at, one in enumerate(() if segments is None else segments.by):
+            places = {value: place for place, value in enumerate(one.values)}
+            values = columns[one.feature].astype(np.int64).tolist()
+            found[at] = [first + places.get(str(value), len(places)) for value in values]
+            first += len(places) + 1
+        return self._codes.packed(found)
 
     def _add_labels(self, ids: Ints, labels: Labels) -> None:
         """Each as a label event of its own."""
@@ -280,7 +293,7 @@ def simulate(plan: Plan, number: int) -> Month:
         at_us += HOUR_US
     judge = live.judge
     month.events, month.tickets, month.expected = judge.predictions, judge.book.tickets, judge.budget.expected
-    month.windows = judge.judge.performance.windows.closed
+    month.windows = judge.judge.performance.errors.windows.closed
     month.seconds = time.process_time() - began
     return month
 

@@ -1,8 +1,9 @@
-"""False findings of performance by segment and of fairness, where nothing changes and all groups are treated alike.
+"""False findings of performance and outcomes by segment and of fairness: nothing changes, all groups are treated alike.
 
-Cohorts of labelled predictions, a minute each, are drawn with their segments, counted and judged as in the product,
-without decoding. With `--dependent` errors come in waves: their odds follow an autoregression from minute to minute.
-The last two rows have a real change, in one of eight groups: how many labels pass until it is named.
+Cohorts of labelled predictions, a minute each, are drawn with their segments and two outcomes, a score (`judge`) and a
+category (`topic`), counted and judged as in the product, without decoding. With `--dependent` all come in waves: errors
+by odds that follow an autoregression from minute to minute, the score's mean and the odds of a category with it.
+The last rows have a real change, in one of eight groups: how many labels pass until it is named.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import numpy as np
 
 from monitor.clock import DAY_US, MINUTE_US
 from monitor.count.labels.aggregator import LabelAggregator
+from monitor.count.labels.answers import Answers
+from monitor.count.labels.outcome_counts import OutcomeRows, outcome_tallies
 from monitor.count.labels.rows import LabelRows
 from monitor.findings import Finding
 from monitor.judge.evaluation import Judge
@@ -24,6 +27,7 @@ from monitor.judge.policy import Policy
 from monitor.judge.promise.budget import LABELS, Budget
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.reference.column import PREDICTION
+from monitor.reference.learn.outcomes import OutcomeCohort, learn_outcome
 from monitor.reference.learn.performance import PerformanceLearner
 from monitor.reference.reference import Reference
 from monitor.reference.segments import SegmentedBy, blank_segments, counts_name
@@ -37,6 +41,7 @@ from tests.engine import blank, categorical, numeric
 PER_MINUTE: Final = 100
 GROUPS: Final = (("region", 8), ("sex", 2))
 WRONG: Final = 0.2
+NAMES: Final = ["judge", "topic"]
 
 
 def reference_of(minutes: int, rng: np.random.Generator, *, dependent: bool) -> Reference:
@@ -46,16 +51,30 @@ def reference_of(minutes: int, rng: np.random.Generator, *, dependent: bool) -> 
     )
     by = [SegmentedBy(name, tuple(map(str, range(count))), is_tag=name == "region") for name, count in GROUPS]
     made = replace(made, segments=blank_segments(by, *made.counts.shape), predictions=minutes * PER_MINUTE)
-    learner = PerformanceLearner("binary", "1")
+    made = replace(made, outcomes=None)
+    learner, values = PerformanceLearner("binary", "1"), {name: list[OutcomeCohort]() for name in NAMES}
     for at, (labels, _) in enumerate(cohorts(made, minutes, rng, dependent=dependent)):
-        learner.add(at * MINUTE_US, (at + 1) * MINUTE_US, labels)
-    return replace(made, performance=learner.finish(), base_us=round(2.5 * MINUTE_US), events=minutes * PER_MINUTE)
+        start_us, end_us = at * MINUTE_US, (at + 1) * MINUTE_US
+        learner.add(start_us, end_us, labels)
+        for name, own in values.items():
+            in_segments = {number: of.outcomes[name] for number, of in labels.segments.items() if name in of.outcomes}
+            own.append(OutcomeCohort(start_us, end_us, labels.outcomes[name], in_segments))
+    outcomes = {name: one for name, own in values.items() if (one := learn_outcome(own, None, ())) is not None}
+    return replace(
+        made,
+        performance=learner.finish(),
+        outcomes=outcomes,
+        base_us=round(2.5 * MINUTE_US),
+        events=minutes * PER_MINUTE,
+    )
 
 
 def cohorts(
     reference: Reference, minutes: int, rng: np.random.Generator, *, dependent: bool, worse: float = 0.0
 ) -> Iterator[tuple[LabelTally, Tally]]:
-    """Labels of each minute, and the events of it; in region 3 a share `worse` more of them is wrong."""
+    """Labels of each minute, and the events of it; in region 3 a share `worse` more of them is wrong, the score is
+    lower by as much, and as many more are of one category."""
+    answers = Answers(all_floats=True)
     aggregator, wave, at_column = LabelAggregator(reference), 0.0, len(reference.columns) - 1
     slots = reference.counts.shape[1]
     for _ in range(minutes):
@@ -82,7 +101,20 @@ def cohorts(
             inside = (segments == segment).any(0)
             own[at_column, :2] = np.bincount(predicted[inside], minlength=2)
             tally.further[counts_name(segment)] = own.ravel()
-        yield aggregator.count(rows)[0], tally
+        labels = aggregator.count(rows)[0]
+        less = np.where(group[0] == 3, worse, 0.0)
+        score = 0.6 - 0.05 * wave - less + rng.normal(0, 0.15, PER_MINUTE)
+        topic = np.where(rng.random(PER_MINUTE) < rate + less, "refund", "praise")
+        values = [*map(float, score), *map(str, topic)]
+        outcomes = OutcomeRows(
+            np.zeros(2 * PER_MINUTE, np.int64),
+            np.repeat([1, 2], PER_MINUTE),
+            answers.bits(values),
+            np.ones(2 * PER_MINUTE, np.int64),
+            np.tile(segments, 2),
+        )
+        labels.merge(outcome_tallies(outcomes, NAMES, answers, reference.outcomes, aggregator.segments)[0])
+        yield labels, tally
 
 
 def judge_of(reference: Reference) -> Judge:
@@ -95,13 +127,17 @@ def judge_of(reference: Reference) -> Judge:
     def spend(start_us: int, end_us: int, tests: int) -> float:
         return budget.alpha(LABELS, start_us, end_us, 1.0)
 
-    made.performance.spend = spend
+    def spend_on(name: str, start_us: int, end_us: int, tests: int) -> float:
+        return budget.alpha(name, start_us, end_us, 1.0)
+
+    made.performance.spend, made.outcomes.spend = spend, spend_on
     return made
 
 
 def followed(judge: Judge, labels: LabelTally, tally: Tally, at: int) -> list[Finding]:
     block = Block(at * MINUTE_US, (at + 1) * MINUTE_US, tally)
-    return [*judge.performance.follow(block, labels), *judge.fairness.follow(block, labels)]
+    causes = judge.performance, judge.outcomes, judge.fairness
+    return [found for cause in causes for found in cause.follow(block, labels)]
 
 
 def named(found: Finding) -> tuple[str, str, str]:
@@ -131,5 +167,5 @@ def run(arguments: Sequence[str]) -> None:
         for at, (labels, tally) in enumerate(cohorts(reference, 400, rng, dependent=asked.dependent, worse=worse)):
             for one in followed(judge, labels, tally, at):
                 first.setdefault(named(one), (at + 1) * PER_MINUTE)
-        rows += [[*name, f"after {labels} labels, {worse} more wrong in one of 8"] for name, labels in first.items()]
+        rows += [[*name, f"after {labels} labels, {worse} worse in one of 8"] for name, labels in first.items()]
     table(("cause", "of", "severity", "found"), rows)

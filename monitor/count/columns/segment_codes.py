@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from monitor.reference.segments import SegmentedBy
 from monitor.stats.bins.reference_bins import NUMERIC
 
 Ints = NDArray[np.int64]
+_T = TypeVar("_T")
 
 #: bits of a segment among those of its feature, in what is kept of a prediction: 0 where it is not known, else 1 more
 BITS: Final = 5
@@ -28,12 +29,13 @@ _NO_VALUE: Final = (None, ABSENT_VALUE, TYPE_VALUE)
 
 
 class SegmentCodes:
-    """By what the performance of one model version is cut: F features and tags, S segments."""
+    """By what the labels and outcomes of one model version are cut: F features and tags, S segments."""
 
     def __init__(self, reference: Reference, *, cut: bool = True) -> None:
         """`cut`: False for none, whatever the reference has."""
         segments = reference.segments
-        by = segments.by if segments is not None and cut and reference.cuts_performance else ()
+        cut = cut and (reference.cuts_performance or reference.cuts_outcomes)
+        by = segments.by if segments is not None and cut else ()
         self._each = [_Values(one) for one in by]
         sizes = [len(one.values) + 1 for one in by]
         #: (F,) the number of each one's first segment, and S
@@ -54,6 +56,12 @@ class SegmentCodes:
             values = rows.of(group.tags[place] if is_tag else group.categorical[place])
             out[at] = self._first[at] + each.places(values)
         return out
+
+    def counted(self, count: Callable[[int], Mapping[int, _T]]) -> Iterator[tuple[int, int, _T]]:
+        """(slot, segment, what is counted) by each feature: `count` gives it by slot * S + segment."""
+        for by in range(len(self._each)):
+            for place, found in count(by).items():
+                yield *divmod(place, self.segments), found
 
     def packed(self, segments: Ints) -> Ints:
         """(n,) those of each row as one number, of 40 bits at the most."""

@@ -30,9 +30,10 @@ class LabelAggregator:
     """Counts the labels of one model version by the classes of its reference."""
 
     def __init__(self, reference: Reference, *, cut: bool = True) -> None:
-        """`cut`: labels are counted by segment too, and beside the probabilities of many classes."""
+        """`cut`: labels and outcomes are counted by segment too, labels also beside probabilities of many classes."""
         self.reference = reference
         self.segments = SegmentCodes(reference, cut=cut)
+        self._cuts, self.cuts_outcomes = cut and reference.cuts_performance, cut and reference.cuts_outcomes
         self._classifies = reference.task in {"binary", "multiclass"}
         self._scores = reference.task == "binary"
         self._has_probabilities = reference.task == "multiclass" and cut
@@ -49,9 +50,9 @@ class LabelAggregator:
     def count(self, rows: LabelRows) -> dict[int, LabelTally]:
         """One tally for each slot of the rows; signed rows make it a change of such a tally."""
         tallies, cut = self._counted(rows), self.segments.segments
-        for by in range(len(rows.segments)):
-            for place, tally in self._counted(rows.in_segments(by, cut), grids=False).items():
-                slot, segment = divmod(place, cut)
+        if self._cuts:
+            own = self.segments.counted(lambda by: self._counted(rows.in_segments(by, cut), grids=False))
+            for slot, segment, tally in own:
                 tallies[slot].add_segment(segment, tally.of_segment())
         return tallies
 

@@ -20,7 +20,7 @@ from monitor.count.labels.join_state import JoinState
 from monitor.count.labels.join_tables import Ids, Ints, coded, named, pack
 from monitor.count.labels.joined_model import JoinedModel
 from monitor.count.labels.model_join import ModelJoin
-from monitor.count.labels.outcome_counts import OutcomeRows, count_outcomes
+from monitor.count.labels.outcome_counts import OutcomeRows, outcome_tallies
 from monitor.count.labels.rows import LabelRows, probabilities_of
 from monitor.count.totals import Totals
 from monitor.decode.columns import ABSENT_VALUE, Events, Group, Outcomes
@@ -270,24 +270,24 @@ class Joins:
         self, known: JoinedModel, monitored: Monitored, changes: Changes, at: Ints, slots: Ints
     ) -> dict[int, LabelTally]:
         """Tallies by slot of the changes at these places (n,), which have `slots` (n,)."""
-        tallies: dict[int, LabelTally] = {}
+        tallies, aggregator = dict[int, LabelTally](), self._aggregators.of(monitored)
         is_label = changes.name[at] == 0
         of, to = at[is_label], slots[is_label]
         if len(of):
             answers = known.join.answers
             label, answer = answers.values(changes.value[of]), answers.values(changes.answer[of])
-            aggregator = self._aggregators.of(monitored)
             segments = aggregator.segments.unpacked(changes.segments[of])
             beside = None if changes.probabilities is None else changes.probabilities[of]
             score, sign = changes.score[of].view(np.float64), changes.sign[of]
             tallies = aggregator.count(LabelRows(to, label, answer, score, sign, segments, beside))
         of, to = at[~is_label], slots[~is_label]
         if len(of):
-            outcomes = OutcomeRows(to, changes.name[of], changes.value[of], changes.sign[of])
-            names, of_reference = list(known.names), monitored.reference.outcomes
-            counted = count_outcomes(outcomes, names, known.outcome_answers, of_reference)
-            for slot, by_name in counted.items():
-                tallies.setdefault(slot, LabelTally()).outcomes = by_name
+            segments = aggregator.segments.unpacked(changes.segments[of])
+            outcomes = OutcomeRows(to, changes.name[of], changes.value[of], changes.sign[of], segments)
+            meaning = list(known.names), known.outcome_answers, monitored.reference.outcomes
+            cut = aggregator.segments if aggregator.cuts_outcomes else None
+            for slot, tally in outcome_tallies(outcomes, *meaning, cut).items():
+                tallies.setdefault(slot, LabelTally()).merge(tally)
         return tallies
 
     def _balanced(

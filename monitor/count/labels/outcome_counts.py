@@ -9,12 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.count.columns.segment_codes import SegmentCodes
 from monitor.count.labels.answers import Answers, Bits, hashed_text
 from monitor.decode.columns import Outcomes
 from monitor.events import canonical
 from monitor.reference.outcome_part import ReferenceOutcome
 from monitor.stats.bins.reference_bins import CATEGORICAL
-from monitor.stats.performance.outcome_tally import LABEL_VALUE, OTHER, OutcomeTally, fixed_sums, place_of
+from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.performance.outcome_tally import (
+    LABEL_VALUE,
+    OTHER,
+    OutcomeTally,
+    fixed_sums,
+    place_of,
+    power_sums,
+)
 
 Ints = NDArray[np.int64]
 
@@ -24,13 +33,20 @@ class OutcomeRows:
     """Outcomes (n,) of predictions of one model version: the `bits` of their values, none of them null.
 
     `slots` number the tallies they are counted in, `name` (n,) are codes of their names from 1 on, and `sign` is 1, or
-    -1 for one that was counted before and is taken out again.
+    -1 for one that was counted before and is taken out again. `segments` (F, n) are as `LabelRows` has them.
     """
 
     slots: Ints
     name: Ints
     bits: Bits
     sign: Ints
+    segments: Ints
+
+    def in_segments(self, by: int, segments: int) -> OutcomeRows:
+        """As `LabelRows` has it."""
+        at = np.flatnonzero(self.segments[by] >= 0)
+        slots = self.slots[at] * segments + self.segments[by, at]
+        return OutcomeRows(slots, self.name[at], self.bits[at], self.sign[at], self.segments[:, at])
 
 
 def with_amounts(outcomes: Outcomes, labels: Sequence[object], amounts: NDArray[np.float64]) -> Outcomes:
@@ -54,13 +70,43 @@ def with_amounts(outcomes: Outcomes, labels: Sequence[object], amounts: NDArray[
     )
 
 
+def outcome_tallies(
+    rows: OutcomeRows,
+    names: Sequence[str],
+    answers: Answers,
+    known: Mapping[str, ReferenceOutcome] | None,
+    segments: SegmentCodes | None = None,
+) -> dict[int, LabelTally]:
+    """Tallies by slot, with those of `segments`, None for none; see `count_outcomes`."""
+    counted = count_outcomes(rows, names, answers, known)
+    found = {slot: LabelTally(outcomes=by_name) for slot, by_name in counted.items()}
+    if segments is not None:
+        own = segments.counted(
+            lambda by: count_outcomes(rows.in_segments(by, segments.segments), names, answers, known, of_segments=True)
+        )
+        for slot, segment, by_name in own:
+            found.setdefault(slot, LabelTally()).add_segment(segment, LabelTally(outcomes=by_name))
+    return found
+
+
 def count_outcomes(
-    rows: OutcomeRows, names: Sequence[str], answers: Answers, known: Mapping[str, ReferenceOutcome] | None
+    rows: OutcomeRows,
+    names: Sequence[str],
+    answers: Answers,
+    known: Mapping[str, ReferenceOutcome] | None,
+    *,
+    of_segments: bool = False,
 ) -> dict[int, dict[str, OutcomeTally]]:
-    """Tallies by slot and name; `known` are the outcomes of the reference, None where they are being learned."""
+    """Tallies by slot and name; `known` are the outcomes of the reference, None where they are being learned.
+
+    `of_segments`: of known outcomes alone, whose numbers are summed; on their grid they are while they are learned, as
+    only all of them tell whether they are categories.
+    """
     found: dict[int, dict[str, OutcomeTally]] = {}
     for code in np.unique(rows.name).tolist():
         name, at = names[code - 1], np.flatnonzero(rows.name == code)
+        if of_segments and known is not None and name not in known:
+            continue
         slots, bits, sign = rows.slots[at], rows.bits[at], rows.sign[at]
         used, places = np.unique(slots, return_inverse=True)
         tallies = [OutcomeTally() for _ in used]
@@ -69,7 +115,8 @@ def count_outcomes(
         if outcome is not None and outcome.kind == CATEGORICAL:
             _count_texts(tallies, places, bits, sign, answers, _by_text(outcome.categories))
         else:
-            _count_numbers(tallies, places[~is_text], bits[~is_text].view(np.float64), sign[~is_text])
+            numbers = places[~is_text], bits[~is_text].view(np.float64), sign[~is_text]
+            _count_numbers(tallies, *numbers, grid=known is None or not of_segments, powers=of_segments)
             texts = None if known is None else _by_text(())
             _count_texts(tallies, places[is_text], bits[is_text], sign[is_text], answers, texts)
         for slot, tally in zip(used.tolist(), tallies, strict=True):
@@ -78,14 +125,22 @@ def count_outcomes(
     return found
 
 
-def _count_numbers(tallies: list[OutcomeTally], slots: Ints, numbers: NDArray[np.float64], sign: Ints) -> None:
-    cells, at = np.unique(np.stack((slots, place_of(numbers))), axis=1, return_inverse=True)
-    totals = np.bincount(at.reshape(-1), sign, cells.shape[1]).astype(np.int64)
-    for slot, cell, total in zip(*cells.tolist(), totals.tolist(), strict=True):
-        if total:
-            tallies[slot].counts[cell] = total
+def _count_numbers(
+    tallies: list[OutcomeTally], slots: Ints, numbers: NDArray[np.float64], sign: Ints, *, grid: bool, powers: bool
+) -> None:
+    if grid:
+        cells, at = np.unique(np.stack((slots, place_of(numbers))), axis=1, return_inverse=True)
+        totals = np.bincount(at.reshape(-1), sign, cells.shape[1]).astype(np.int64)
+        for slot, cell, total in zip(*cells.tolist(), totals.tolist(), strict=True):
+            if total:
+                tallies[slot].counts[cell] = total
     for tally, total in zip(tallies, fixed_sums(slots, len(tallies), numbers, sign), strict=True):
         tally.total = total
+    if powers:
+        summed = np.bincount(slots, sign, len(tallies)).astype(np.int64).tolist()
+        sums = power_sums(slots, len(tallies), numbers, sign)
+        for tally, count, square, cube in zip(tallies, summed, *sums, strict=True):
+            tally.summed, tally.squares, tally.cubes = count, square, cube
 
 
 def _count_texts(

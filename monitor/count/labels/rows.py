@@ -20,7 +20,7 @@ class LabelRows:
     `slots` number the tallies they are counted in, from 0. `prediction` is str, int, float, bool, or None if there is
     none; `score` is MISSING if there is none. `sign` is 1 for a label that is counted, and -1 for one that was counted
     before and is taken out again: it was replaced, or taken back. `segments` (F, n) are the numbers of the segments
-    that the prediction is in, by each of the F features that cut performance; -1 where that is not known.
+    that the prediction is in, by each of the F features that cut the events; -1 where that is not known.
     `probabilities` (n, W) are as `probabilities_of` has them; None without any.
     """
 

@@ -8,18 +8,20 @@ own variation there, a share of the page budget, a least effect; of the ways tha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
 from monitor.clock import SECOND_US
 from monitor.count.labels.cohorts import cohort_us
-from monitor.findings import DOWN, UP, Finding, FindingKey, Span
+from monitor.findings import DOWN, UP, Finding, FindingKey
 from monitor.judge.causes.cause import CauseName, SequentialCause
-from monitor.judge.causes.performance import COST_NAME, NO_BUDGET
-from monitor.judge.comparison.means import Bounds, Measured, Side, measured, worst_windows
+from monitor.judge.causes.label_means import NO_BUDGET, LabelMeans
+from monitor.judge.causes.performance import COST_NAME
+from monitor.judge.comparison.means import Side
+from monitor.judge.comparison.means_in_segments import KnownSegment, MeansInSegments
 from monitor.judge.incidents.incident import Floats
 from monitor.judge.policy import Policy
 from monitor.judge.windows.label_windows import LabelWindow
@@ -29,14 +31,14 @@ from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.words.outcomes import Moved, detail, headline
 from monitor.reference.column import OUTCOME_PREFIX
 from monitor.reference.outcome_part import MEAN, ReferenceOutcome
+from monitor.reference.reference import Reference
 from monitor.stats.bins.reference_bins import NUMERIC
 from monitor.stats.performance.figures import COST, VALUE_FIGURE
-from monitor.stats.performance.judged_errors import LEAST_EFFECTS
+from monitor.stats.performance.judged_errors import LEAST_EFFECTS, other_side
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.performance.outcome_tally import LABEL_VALUE, OutcomeTally
 from monitor.stats.tallies.block import Block
-from monitor.stats.testing.ending import left_of
-from monitor.stats.testing.mean_difference import ROWS, SQUARES, SUM, chance
+from monitor.stats.testing.mean_difference import ROWS, SQUARES, SUM
 
 OUTCOME: Final = "outcome"
 #: the smallest change that pages unless settings say otherwise: of a mean in standard deviations of the reference's
@@ -53,125 +55,118 @@ def named_outcome(key: FindingKey) -> str:
     return key.subject if key.cause == OUTCOME else ""
 
 
-class OneOutcome:
+class OneOutcome(LabelMeans):
     """One outcome of a model version: its windows, and what is compared in them."""
 
     def __init__(self, name: str, outcome: ReferenceOutcome, prepared: PreparedReference, policy: Policy) -> None:
         self.name, self.outcome = name, outcome
         self.is_value = name == LABEL_VALUE
+        self._predictions = prepared.reference.predictions
         model = prepared.reference.key.model
         #: the value of labels is a figure of the model
         self.subject = model if self.is_value else OUTCOME_PREFIX + name
-        self.cause, self._policy_name = ("cost", "") if self.is_value else (OUTCOME, self.subject)
-        self._policy = policy
-        self._prepared = prepared
-        self._moments = outcome.moments(outcome.tally)
-        self.sides = tuple(self._all_sides()) if outcome.is_judged else ()
-        self.windows = OutcomePyramid(prepared.longest(), name, outcome)
-        self.late = self.late_cohorts(10 * SECOND_US)
-        self.alpha = 0.0
+        self.policy_name = "" if self.is_value else self.subject
+        moments = outcome.moments(outcome.tally)
+        sides = tuple(self._all_sides(policy, moments)) if outcome.is_judged else ()
+        segments = MeansInSegments(prepared.reference, policy, _known_in_segments(prepared.reference, outcome), sides)
+        windows = OutcomePyramid(prepared.longest(), name, outcome)
+        late = self.late_cohorts(policy.model.labels.horizon, 10 * SECOND_US)
+        super().__init__(policy, outcome, moments, sides, segments, windows, late)
 
-    def late_cohorts(self, pane_us: int) -> OutcomeCohorts:
+    def late_cohorts(self, horizon_us: int, pane_us: int) -> OutcomeCohorts:
         """Cohorts of its values, for panes of events of that width."""
-        horizon_us, reference = self._policy.model.labels.horizon, self._prepared.reference
-        return OutcomeCohorts(
-            cohort_us(horizon_us, pane_us), horizon_us, self.name, self.outcome, reference.predictions
-        )
+        width_us = cohort_us(horizon_us, pane_us)
+        return OutcomeCohorts(width_us, horizon_us, self.name, self.outcome, self._predictions)
 
-    def _all_sides(self) -> Iterator[Side]:
-        is_number = self.outcome.kind == NUMERIC
-        wanted: tuple[str, ...] = self._policy.directions(self._policy_name) if is_number else (UP,)
+    def _all_sides(self, policy: Policy, moments: Floats) -> Iterator[Side]:
+        wanted: tuple[str, ...] = policy.directions(self.policy_name) if self._is_number else (UP,)
         if self.is_value:
-            wanted = (UP,) if self._policy.model.labels.value == "cost" else (DOWN,)
+            wanted = (UP,) if policy.model.labels.value == "cost" else (DOWN,)
         for place, figure in enumerate(self.outcome.figures):
             variation = self.outcome.errors.get(figure)
             for direction in wanted if variation is not None else ():
                 assert variation is not None  # noqa: S101  # as the line above says
-                own = self._moments[place] if direction == UP else self._moments[place] * np.array([1, -1, 1, -1])
+                own = moments[place] if direction == UP else other_side(moments[place], MEAN)
                 side = Side(place, MEAN, direction == UP, own, variation, self.outcome.windows)
                 if side.may_be_judged:
                     yield side
 
-    def found(self, windows: Sequence[LabelWindow]) -> Iterator[Finding]:
-        """Of each side that is over its worst window."""
-        for side, one, at, since_us in worst_windows(self.sides, self.measure, windows):
-            yield replace(self._finding(side, one, at, windows[at]), since_us=since_us)
+    @property
+    def _is_number(self) -> bool:
+        return self.outcome.kind == NUMERIC
 
-    def key(self, side: Side) -> FindingKey:
-        """Of its findings: a category is their figure."""
+    def cause(self, side: Side) -> str:
+        return "cost" if self.is_value else OUTCOME
+
+    def key(self, side: Side, segment: str) -> FindingKey:
+        """A category is the figure of its findings."""
         category = self._category(side)
         figure = VALUE_FIGURE if self.is_value else ""
-        figure = figure if category is None else f"share of {self._policy.category(category)}"
-        return FindingKey(self.subject, self.cause, figure=figure)
+        figure = figure if category is None else f"share of {self.policy.category(category)}"
+        return FindingKey(self.subject, self.cause(side), segment, figure)
 
     def _category(self, side: Side) -> str | None:
-        return None if self.outcome.kind == NUMERIC else self.outcome.figures[side.place]
+        return None if self._is_number else self.outcome.figures[side.place]
 
-    def side_of(self, key: FindingKey, direction: str) -> Side | None:
-        """What a finding is of."""
-        return next((one for one in self.sides if one.upwards == (direction == UP) and self.key(one) == key), None)
-
-    def measure(self, side: Side, moments: Floats, windows: Sequence[LabelWindow]) -> Measured:
-        """One side in windows."""
-        least = self._policy.least_effect(self.cause, self._policy_name, self._least()) * self.scale(side)
-        return measured(side, moments, windows, self.outcome, Bounds(self.alpha, 0.0, least))
-
-    def _least(self) -> float:
-        """The least effect that pages unless settings say otherwise; of values as of what errors cost."""
+    def least(self, side: Side) -> float:
+        """Of values as of what errors cost."""
         if self.is_value:
             return LEAST_EFFECTS[COST].effect
-        return LEAST_MOVE if self.outcome.kind == NUMERIC else LEAST_SHARE
+        return LEAST_MOVE if self._is_number else LEAST_SHARE
 
-    def scale(self, side: Side) -> float:
-        """A change that is an effect of 1: a standard deviation of the reference's values, all of them for a share, and
-        their mean for the value of labels."""
-        if self.outcome.kind != NUMERIC:
+    def scale(self, side: Side, moments: Floats) -> float:
+        """A standard deviation of the reference's values, all of them for a share, and their mean for the value of
+        labels."""
+        if not self._is_number:
             return 1.0
-        own = self._moments[side.place]
+        own = moments[side.place]
         if self.is_value:
             return max(abs(float(own[SUM] / own[ROWS])), 1e-12)
         return max(math.sqrt(max(own[SQUARES] / own[ROWS] - (own[SUM] / own[ROWS]) ** 2, 0.0)), 1e-12)
 
-    def effect(self, side: Side, one: Measured, at: int) -> float:
-        """Of a window."""
-        return float(one.difference.higher[at]) / self.scale(side)
+    def direction(self, side: Side) -> str:
+        return UP if side.upwards else DOWN
 
-    def _finding(self, side: Side, one: Measured, at: int, window: LabelWindow) -> Finding:
-        own, sign = one.difference, 1.0 if side.upwards else -1.0
-        category = self._category(side)
-        category = None if category is None else self._policy.quoted(category)
-        unit = 1_000.0 if self.is_value else 1.0
-        moved = Moved(self.name, category, unit * sign * side.before, unit * sign * float(own.mean[at]))
-        tally = window.tally.outcomes.get(self.name, OutcomeTally())
-        effect, run = self.effect(side, one, at), side.variation.long_run
-        return Finding(
-            key=self.key(side),
-            severity=self._policy.severity(self.cause, self._policy_name, math.inf, 0.0, may_page=bool(one.large[at])),
-            window=window.span,
-            base_windows=window.length,
-            statistic="mean",
-            value=moved.now,
-            threshold=unit * sign * (side.before + float(one.limit[at])),
-            p=chance(
-                float(own.higher[at]) / max(float(own.error[at]), 1e-150), float(own.skew[at]), float(run.freedom[0])
-            ),
-            effect=effect,
-            effect_unit=self._effect_unit(),
-            exceedance=float(one.over[at]),
-            direction=UP if side.upwards else DOWN,
-            detail=detail(moved, tally, self.outcome.tally, window.span.events),
-            ticket_reason=one.ticket_reason(at),
-            headline=headline(moved, effect, self._policy.model.labels.value),
-        )
+    def shown(self, side: Side, mean: float) -> float:
+        return 1_000.0 * mean if self.is_value else mean
 
-    def _effect_unit(self) -> str:
+    def effect_unit(self, side: Side) -> str:
         if self.is_value:
             return "share of the reference's"
-        return "standard deviations" if self.outcome.kind == NUMERIC else "share of values"
+        return "standard deviations" if self._is_number else "share of values"
 
-    def latest(self, at_us: int) -> LabelWindow | None:
-        """The newest values, about 1,000 of them; None where they stopped coming before `at_us`."""
-        return self.windows.latest(at_us, self.outcome.base_us, self.late.maturity_us)
+    def words(self, side: Side, now: float, effect: float, window: LabelWindow, segment: int | None) -> tuple[str, str]:
+        category = self._category(side)
+        category = None if category is None else self.policy.quoted(category)
+        before = side.before if side.upwards else -side.before
+        moved = Moved(self.name, category, self.shown(side, before), self.shown(side, now))
+        of, reference, tally, name = self.outcome, self.outcome.tally, window.tally, ""
+        if segment is not None:
+            name, reference = self.segments.names[segment], of.segments[segment].tally
+            tally = tally.segments[segment]
+        own = tally.outcomes.get(self.name, OutcomeTally())
+        said = headline(moved, effect, self.policy.model.labels.value, name)
+        return said, detail(moved, own, reference, of.counted(own))
+
+    def in_segments(self, labels: LabelTally) -> Iterator[tuple[str, OutcomeTally, OutcomeTally | None]]:
+        """The name of each segment that has values, these, and those of the reference."""
+        known = self.outcome.segments
+        for at, of in sorted(labels.segments.items()):
+            if self.name in of.outcomes:
+                yield self.segments.names[at], of.outcomes[self.name], known[at].tally if at in known else None
+
+
+def _known_in_segments(reference: Reference, outcome: ReferenceOutcome) -> dict[int, KnownSegment]:
+    """What the reference knows of an outcome in each segment, by its number."""
+    return {
+        at: KnownSegment(
+            one,
+            one.counted(one.tally),
+            one.moments(one.tally),
+            [one.errors.get(figure) if one.is_judged else None for figure in one.figures],
+        )
+        for at, one in sorted(outcome.segments.items() if reference.cuts_outcomes else ())
+    }
 
 
 class Outcomes(SequentialCause):
@@ -198,11 +193,11 @@ class Outcomes(SequentialCause):
     def of_panes(self, pane_us: int) -> None:
         """Cohorts are those of panes of that width; before anything is taken."""
         for one in self.each.values():
-            one.late = one.late_cohorts(pane_us)
+            one.late = one.late_cohorts(self.policy.model.labels.horizon, pane_us)
 
     def tests(self) -> int:
         """One for each way of each mean."""
-        return sum(len(one.sides) for one in self.each.values())
+        return sum(one.tests for one in self.each.values())
 
     def tests_made(self, evaluation: object) -> int:
         """None on windows of events: what is tested on windows of values is spent there."""
@@ -212,15 +207,14 @@ class Outcomes(SequentialCause):
         """Count the pane's predictions, and judge the values that are known of them already."""
         for name, one in self.each.items():
             one.late.predicted(pane.start_us, pane.tally.predictions)
-            if name in labels.outcomes:
-                own = LabelTally(outcomes={name: labels.outcomes[name]})
+            if (own := labels.of_outcome(name)) is not None:
                 yield from self._take(one, MatureCohort(pane.start_us, pane.end_us, own))
 
-    def add_late(self, start_us: int, tallies: Mapping[str, OutcomeTally]) -> None:
+    def add_late(self, start_us: int, labels: LabelTally) -> None:
         """Add values of the predictions of a cohort, and take back those that were replaced or retracted."""
-        for name, tally in tallies.items():
-            if name in self.each:
-                self.each[name].late.add(start_us, LabelTally(outcomes={name: tally}))
+        for name, one in self.each.items():
+            if (own := labels.of_outcome(name)) is not None:
+                one.late.add(start_us, own)
 
     def take_late(self, until_us: int) -> Iterator[Finding]:
         """What is found with the cohorts that may be judged now."""
@@ -229,23 +223,17 @@ class Outcomes(SequentialCause):
                 yield from self._take(one, cohort)
 
     def _take(self, one: OneOutcome, cohort: MatureCohort) -> Iterator[Finding]:
-        windows = one.windows.add(*cohort, {})
-        if windows and one.sides:
-            span: Span = windows[0].span
-            one.alpha = self.spend(one.name, span.start_us, span.end_us, len(one.sides) * len(windows))
-            if one.alpha > 0:
-                yield from one.found(windows)
+        return one.take(cohort, {}, partial(self.spend, one.name))
 
     # how a finding goes on
 
-    def _of(self, key: FindingKey, direction: str) -> tuple[OneOutcome, Side] | None:
+    def _of(self, key: FindingKey) -> OneOutcome | None:
         is_value = (key.cause, key.figure) == ("cost", VALUE_FIGURE)
-        one = self.each.get(LABEL_VALUE if is_value else key.subject.removeprefix(OUTCOME_PREFIX))
-        side = None if one is None else one.side_of(key, direction)
-        return None if one is None or side is None else (one, side)
+        return self.each.get(LABEL_VALUE if is_value else key.subject.removeprefix(OUTCOME_PREFIX))
 
     def judges(self, key: FindingKey) -> bool:
-        return any(self._of(key, direction) for direction in (UP, DOWN))
+        one = self._of(key)
+        return one is not None and one.judges(key)
 
     def opened(self, finding: Finding) -> Floats:
         """The effect in its window, positive."""
@@ -254,31 +242,15 @@ class Outcomes(SequentialCause):
     def again(
         self, finding: Finding, since_us: int, base_windows: int, then: Floats
     ) -> tuple[float, float, float] | None:
-        known = self._of(finding.key, finding.direction)
-        if known is None:
-            return None
-        one, side = known
-        window = one.windows.trailing(base_windows)
-        if window is None or window.span.start_us < since_us or one.alpha <= 0:
-            return None
-        found = one.measure(side, window.moments[None], (window,))
-        effect = one.effect(side, found, 0)
-        return float(found.over[0]), left_of(effect, float(then[0])) if then.size else 0.0, effect
+        one = self._of(finding.key)
+        return None if one is None else one.again(finding, since_us, base_windows, then)
 
     # state
 
     def to_state(self) -> dict[str, Any]:
-        return {
-            "each": {
-                name: {"windows": one.windows.to_state(), "late": one.late.to_state(), "alpha": one.alpha}
-                for name, one in self.each.items()
-            }
-        }
+        return {"each": {name: one.to_state() for name, one in self.each.items()}}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         for name, own in state["each"].items():
-            one = self.each.get(name)
-            if one is not None:
-                one.windows.restore(own["windows"])
-                one.late.restore(own["late"])
-                one.alpha = own["alpha"]
+            if name in self.each:
+                self.each[name].restore(own)

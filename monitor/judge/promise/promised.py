@@ -96,7 +96,9 @@ def promise_of(judge: ModelJudge, traffic: Traffic, share: float = 1.0) -> Model
         starting_us=tuple(n * traffic.base_us for n in sorted({one.starts_after for one in shares if not one.why_not})),
         max_severity=judge.monitored.model.max_severity,
         columns=tuple(columns),
-        performance_not_judged=("" if judge.judge.performance.is_judged else why_not_judged(judge.monitored.reference)),
+        performance_not_judged=(
+            "" if judge.judge.performance.errors.is_judged else why_not_judged(judge.monitored.reference)
+        ),
         besides=tuple(pages_besides(judge.monitored.model)),
     )
 

@@ -29,7 +29,7 @@ _MOST_BESIDE: Final = 5
 
 
 class Change(NamedTuple):
-    """The mean of an error in a window: `now`, `before` in the reference, and `limit`, the smallest that is over.
+    """The mean of an error in a window: `now`, and `before` in the reference.
 
     `upwards`: of an error of which both ways are worse, whether it is higher.
     """
@@ -37,7 +37,6 @@ class Change(NamedTuple):
     figure: str
     now: float
     before: float
-    limit: float
     upwards: bool = True
 
     @property

@@ -17,8 +17,16 @@ class Moved(NamedTuple):
     now: float
 
 
-def headline(moved: Moved, effect: float, value: str = "cost") -> str:
-    """What changed, in a short sentence; `value` is what the value of labels is, a cost or a gain."""
+def headline(moved: Moved, effect: float, value: str = "cost", segment: str = "") -> str:
+    """What changed, in a short sentence; in the predictions of a segment, where one is named.
+
+    `value` is what the value of labels is, a cost or a gain.
+    """
+    said = _headline(moved, effect, value)
+    return f"in {segment} {said}, not so in the others" if segment else said
+
+
+def _headline(moved: Moved, effect: float, value: str) -> str:
     if moved.name == LABEL_VALUE:
         does = "cost" if value == "cost" else "bring"
         return (

@@ -149,14 +149,15 @@ def _fairness() -> Panel:
 
 
 def _outcomes() -> Panel:
+    by, own = "max by (outcome, segment", "{{outcome}} {{segment}}"
     return lines(
         "Named outcomes",
         "Means of the newest values of each named outcome, shares of each category, and how many values these are of. "
         "No line: its values stopped, or the reference has none.",
         [
-            over_time(f"max by (outcome) (driftd_outcome_mean{{{MODEL}}})", "{{outcome}}"),
-            over_time(f"max by (outcome, bin) (driftd_outcome_ratio{{{MODEL}}})", "{{outcome}} {{bin}}"),
-            over_time(f"max by (outcome) (driftd_outcome_values{{{MODEL}}})", "values of {{outcome}}"),
+            over_time(f"{by}) (driftd_outcome_mean{{{MODEL}}})", own),
+            over_time(f"{by}, bin) (driftd_outcome_ratio{{{MODEL}}})", f"{own} {{{{bin}}}}"),
+            over_time(f"{by}) (driftd_outcome_values{{{MODEL}}})", f"values of {own}"),
         ],
         no_value="no outcomes in the reference, or their values stopped",
         unit="none",

@@ -13,7 +13,7 @@ from monitor.findings import PAGE, TICKET
 from monitor.judge.causes.fairness import Unfairness
 from monitor.judge.estimated import Estimated
 from monitor.judge.promise.words import HEADS, statement, table
-from monitor.publish.snapshot import ColumnView, ModelView, OutcomeView, Snapshot
+from monitor.publish.snapshot import ColumnView, ModelView, OutcomeSegment, OutcomeView, Snapshot
 from monitor.publish.status.drawing import drawing
 from monitor.publish.status.html import aged, moment, name, since, text
 from monitor.reference.notes.estimate import ESTIMATED
@@ -132,6 +132,7 @@ def _model_rows(snapshot: Snapshot, model: ModelView, now_us: int) -> Iterator[t
     yield from _performance(model)
     yield from (_fairness(one) for one in model.fairness)
     yield from (_outcome(one) for one in model.outcomes)
+    yield from _outcomes_by_segment(model)
     if model.estimated is not None:
         yield from _estimated_rows(model, model.estimated)
     if model.silence is not None:
@@ -194,9 +195,24 @@ def _outcome(one: OutcomeView) -> tuple[str, str]:
     """The newest mean or shares of a named outcome, beside those of the reference; of values what 1,000 labels have."""
     of = f"of the newest {many(one.values, 'value')}, predictions up to {moment(one.until_us)}"
     of += "" if one.judged else "; not judged: the reference has too few values"
-    if one.name == LABEL_VALUE and one.mean is not None and one.mean_before is not None:
-        beside = f"{number(1000 * one.mean_before)} in the reference; {of}"
-        return "Value of 1,000 labels", f"{number(1000 * one.mean)} <small>{beside}</small>"
+    return _values(one.name, one.whole, of)
+
+
+def _outcomes_by_segment(model: ModelView) -> Iterator[tuple[str, str]]:
+    """The same of segments, those with the most values first."""
+    each = sorted(((of, one.name) for one in model.outcomes for of in one.segments), key=lambda pair: -pair[0].values)
+    for of, outcome in each[:SEGMENTS_SHOWN]:
+        term, value = _values(outcome, of, f"of {many(of.values, 'value')}")
+        yield f"{term} in {text(of.segment, 80)}", value
+    if len(each) > SEGMENTS_SHOWN:
+        yield "Outcomes in other segments", f"<small>{len(each) - SEGMENTS_SHOWN} more, in the series</small>"
+
+
+def _values(outcome: str, one: OutcomeSegment, of: str) -> tuple[str, str]:
+    """The mean or the shares; `of` says of what."""
+    if outcome == LABEL_VALUE and one.mean is not None:
+        beside = "" if one.mean_before is None else f"{number(1000 * one.mean_before)} in the reference; "
+        return "Value of 1,000 labels", f"{number(1000 * one.mean)} <small>{beside}{of}</small>"
     if one.mean is not None:
         value = f"mean {number(one.mean)}"
         value += "" if one.mean_before is None else f" <small>{number(one.mean_before)} in the reference;</small>"
@@ -206,7 +222,7 @@ def _outcome(one: OutcomeView) -> tuple[str, str]:
             f"{text(category, 80)} {percent(share)} <small>({percent(before.get(category, 0.0))})</small>"
             for category, share in one.shares
         )
-    return f"Outcome {text(one.name, 80)}", f"{value} <small>{of}</small>"
+    return f"Outcome {text(outcome, 80)}", f"{value} <small>{of}</small>"
 
 
 def _figure(name: str, value: float) -> str:

@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from monitor.reference.file.performance import Count, ErrorsRow, Integer, NotNegative, error_faults
+from monitor.reference.file.performance import (
+    Count,
+    ErrorsRow,
+    Integer,
+    NotNegative,
+    Power,
+    error_faults,
+    number_faults,
+)
 from monitor.reference.outcome_part import figures_of
 from monitor.stats.bins.reference_bins import CATEGORICAL
 
@@ -16,6 +24,9 @@ class _Tally(msgspec.Struct, gc=False):
     numbers: list[tuple[int, Count]]
     texts: list[tuple[str, Count]]
     total: Integer
+    summed: Count = 0
+    squares: Power = "0"
+    cubes: Power = "0"
 
 
 class OutcomeRow(msgspec.Struct, gc=False):
@@ -29,16 +40,24 @@ class OutcomeRow(msgspec.Struct, gc=False):
     errors: dict[str, ErrorsRow]
     categories: list[str] = []
     came: list[tuple[Count, Annotated[float, msgspec.Meta(ge=0, le=1)]]] = []
+    segments: list[tuple[Count, OutcomeRow]] = []
 
 
-def outcome_faults(rows: Mapping[str, OutcomeRow]) -> Iterator[str]:
-    """Faults by the outcome's name."""
+def outcome_faults(rows: Mapping[str, OutcomeRow], segments: int = 0) -> Iterator[str]:
+    """Faults by the outcome's name; `segments` is their number in the file."""
     for name, row in rows.items():
-        figures = figures_of(row.kind, tuple(row.categories))
-        if (row.kind == CATEGORICAL) != bool(row.categories):
-            yield f"{name[:40]!r}: categories are for the kind categorical"
-        if len(set(row.categories)) < len(row.categories):
-            yield f"{name[:40]!r}: a category is there twice"
-        yield from (
-            f"{name[:40]!r}: {fault}" for fault in error_faults(row.errors, figures, row.came, "none of its figures")
-        )
+        yield from (f"{name[:40]!r}: {fault}" for fault in _faults(row, segments))
+
+
+def _faults(row: OutcomeRow, segments: int) -> Iterator[str]:
+    figures = figures_of(row.kind, tuple(row.categories))
+    if (row.kind == CATEGORICAL) != bool(row.categories):
+        yield "categories are for the kind categorical"
+    if len(set(row.categories)) < len(row.categories):
+        yield "a category is there twice"
+    yield from error_faults(row.errors, figures, row.came, "none of its figures")
+    yield from number_faults([at for at, _ in row.segments], segments)
+    for at, one in row.segments:
+        if (one.kind, one.categories) != (row.kind, row.categories):
+            yield f"segments[{at}]: its kind and categories are others"
+        yield from (f"segments[{at}]: {fault}" for fault in _faults(one, 0))

@@ -18,6 +18,8 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 #: integers of any size are text: not every reader of JSON takes more than 64 bits
 Integer = Annotated[str, msgspec.Meta(pattern="^-?[0-9]{1,60}$")]
+#: a sum of squares or cubes
+Power = Annotated[str, msgspec.Meta(pattern="^-?[0-9]{1,160}$")]
 #: lengths 1, 2, 4, ... of windows
 MOST_LENGTHS: Final = 64
 
@@ -71,9 +73,7 @@ def performance_faults(row: PerformanceRow, task: str, segments: int = 0) -> Ite
     yield from error_faults(row.errors, LEARNED.get(task, ()), row.came, f"no error of the task {task}")
     if not row.tally.label_sums.keys() <= UNITS.keys():
         yield "tally.label_sums: a name is not known"
-    numbers = [at for at, _ in row.segments]
-    if numbers != sorted(set(numbers)) or any(at >= segments for at in numbers):
-        yield f"segments: not numbers of the file's {segments} segments, rising"
+    yield from number_faults([at for at, _ in row.segments], segments)
     for at, one in row.segments:
         yield from (f"segments[{at}].{fault}" for fault in performance_faults(one, task))
     if (known := row.tally.class_scores) is not None:
@@ -81,6 +81,12 @@ def performance_faults(row: PerformanceRow, task: str, segments: int = 0) -> Ite
             yield "tally.class_scores: places and counts are not equally long"
         if any(place >= 2 * PLACES_OF_CLASS * len(known.classes) for place in known.places):
             yield "tally.class_scores: a place is of no class"
+
+
+def number_faults(numbers: Sequence[int], segments: int) -> Iterator[str]:
+    """Faults of the numbers of segments, of which a file has so many."""
+    if list(numbers) != sorted(set(numbers)) or any(at >= segments for at in numbers):
+        yield f"segments: not numbers of the file's {segments} segments, rising"
 
 
 def error_faults(

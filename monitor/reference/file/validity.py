@@ -236,9 +236,9 @@ def _faults(body: dict[str, Any], file: _File) -> Iterator[str]:
 
 def _part_faults(file: _File) -> Iterator[str]:
     """Faults of the parts that a file need not have."""
-    yield from (f"outcomes.{fault}" for fault in outcome_faults(file.outcomes))
+    cut = sum(len(row.counts) for row in file.segments or ())
+    yield from (f"outcomes.{fault}" for fault in outcome_faults(file.outcomes, cut))
     if file.performance is not msgspec.UNSET:
-        cut = sum(len(row.counts) for row in file.segments or ())
         yield from (f"performance.{fault}" for fault in performance_faults(file.performance, file.task, cut))
     if file.relations is not msgspec.UNSET:
         yield from (f"relations.{fault}" for fault in _relation_faults(file.relations, file))

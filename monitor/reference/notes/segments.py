@@ -11,6 +11,7 @@ from monitor.reference.reference import Reference
 from monitor.reference.segments import MOST_CELLS
 from monitor.stats.performance.figures import labelled
 from monitor.text import listed, many, percent
+from monitor.visible import one_line
 
 #: segments of a feature that are listed
 MOST_LISTED = 5
@@ -28,6 +29,33 @@ def segment_lines(reference: Reference) -> Iterator[str]:
         names = [f"{value} {percent(share)}" for value, share in zip(one.values, own, strict=False)]
         others = [f"other {percent(own[-1])}"] if seen[segments.whole == at][-1] else []
         yield f"segments by {one.feature}: {listed([*names, *others], MOST_LISTED)}"
+
+
+def segment_outcomes(reference: Reference) -> str:
+    """In which segments each outcome is compared with the reference's, or why in none; "" without any."""
+    segments = reference.segments
+    known = {name: one for name, one in sorted((reference.outcomes or {}).items()) if one.is_judged}
+    if segments is None or not known:
+        return ""
+    number = many(len(segments.keys), "segment")
+    if not reference.cuts_outcomes:
+        return (
+            f"outcomes by segment: not judged: {many(len(reference.outcomes or {}), 'outcome')} in {number} have "
+            f"{reference.outcome_cells:,} cells, and {MOST_CELLS:,} fit in memory; name fewer features in segments"
+        )
+    if not any(one.segments for one in known.values()):
+        return (
+            "outcomes by segment: not judged: the outcomes of this reference are not cut by segment; build it again "
+            "(driftd reference build)"
+        )
+    enough = [
+        (name or "the value of labels", sum(of.counted(of.tally) >= LEAST_LABELS for of in one.segments.values()))
+        for name, one in known.items()
+    ]
+    told = ", ".join(f"{one_line(name)} in {of}" for name, of in enough)
+    few = any(of < len(segments.keys) for _, of in enough)
+    words = f"; the others have fewer than {LEAST_LABELS} values" if few else ""
+    return f"outcomes by segment: judged of {number}: {told}{words}"
 
 
 def segment_performance(reference: Reference) -> str:

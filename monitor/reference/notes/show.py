@@ -24,7 +24,7 @@ from monitor.reference.notes.paging import (
 )
 from monitor.reference.notes.performance import performance_lines
 from monitor.reference.notes.relations import relation_notes
-from monitor.reference.notes.segments import segment_lines, segment_performance
+from monitor.reference.notes.segments import segment_lines, segment_outcomes, segment_performance
 from monitor.reference.reference import Reference
 from monitor.settings.duration import about
 from monitor.stats.bins.reference_bins import NUMERIC, QUALITY_COUNTS
@@ -64,6 +64,7 @@ def _head(reference: Reference) -> Iterator[str]:
     yield from performance_lines(reference)
     yield from filter(None, [segment_performance(reference)])
     yield from outcome_lines(reference)
+    yield from filter(None, [segment_outcomes(reference)])
     yield estimate_note(reference)
     for name, why in reference.ignored:
         yield f"ignored: {name}: {why}"

@@ -29,7 +29,7 @@ class LabelTally:
     fixed-point sums over labelled predictions by the names of `stats.label_sums`. Of more than two classes `scores` are
     of the predicted class, positive where that is the label, and `class_scores` of every class. `outcomes` are further
     results of predictions by name, with or without a label; none of them holds nothing. `segments` are the same labels
-    once more by the number of the segment that their prediction is in, as `of_segment` gives them.
+    and outcomes once more by the number of the segment that their prediction is in, without scores and grids.
     """
 
     labels: int = 0
@@ -100,10 +100,17 @@ class LabelTally:
 
     def of_labels(self) -> LabelTally | None:
         """The same without outcomes; None where nothing is left."""
-        if not self.outcomes:
+        if not self.outcomes and not any(of.outcomes for of in self.segments.values()):
             return self
-        left = replace(self, outcomes={})
+        segments = {at: own for at, of in self.segments.items() if (own := of.of_labels()) is not None}
+        left = replace(self, outcomes={}, segments=segments)
         return left if left != LabelTally() else None
+
+    def of_outcome(self, name: str) -> LabelTally | None:
+        """One outcome alone, with its segments; None where there is nothing of it."""
+        segments = {at: own for at, of in self.segments.items() if (own := of.of_outcome(name)) is not None}
+        whole = {name: self.outcomes[name]} if name in self.outcomes else {}
+        return LabelTally(outcomes=whole, segments=segments) if whole or segments else None
 
     def to_state(self) -> dict[str, Any]:
         """A tree of plain values for a checkpoint; does not depend on the order in which it was counted."""

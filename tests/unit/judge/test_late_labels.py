@@ -167,7 +167,7 @@ def test_labels_beside_those_that_came_with_predictions_are_judged_by_what_is_ex
     known = build_reference(settings(HORIZON), CREDIT, source, ManualClock(NOW_US), EventRange(rows=9_000))
     assert known.performance is not None
     assert known.performance.late == pytest.approx(4_500, abs=100)
-    late = Performance(PreparedReference.of(known), Policy(settings(HORIZON).models[0])).late
+    late = Performance(PreparedReference.of(known), Policy(settings(HORIZON).models[0])).errors.late
     late.predicted(0, 50)
     late.add(0, labels(45, 5))
     (one,) = late.mature(late.end_us(0) + late.maturity_us)

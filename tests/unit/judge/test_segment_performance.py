@@ -195,7 +195,7 @@ def test_segments_of_a_feature_take_as_much_of_the_budget_as_all_labels() -> Non
         monitored = admission_of(asked, as_configured(reference(), asked.models[0])).monitored(CREDIT)
         assert monitored is not None
         known = ModelJudge(monitored, 1.0, 30 * DAY_US, show_values=True).judge.performance
-        return known.tests(), known.segments.tests
+        return known.tests(), known.errors.segments.tests
 
     whole, nothing = tests()
     assert nothing == 0
@@ -241,7 +241,7 @@ def test_a_state_goes_on_where_it_was_saved() -> None:
     assert part is not None
     cut = {at: LabelTally(0, {("1", "1"): 3, ("0", "1"): 1}) for at in range(3)}
     whole = LabelTally(0, {("1", "1"): 60, ("0", "1"): 20}, segments=cut)
-    pyramids = [one.judge.performance.windows for one in judges]
+    pyramids = [one.judge.performance.errors.windows for one in judges]
     for at in range(9):
         pyramids[0].add(at, at + 1, whole, {})
     pyramids[1].restore(decode(encode(pyramids[0].to_state())))

@@ -22,7 +22,15 @@ from monitor.judge.estimated import Estimated
 from monitor.publish.column_series import DISTANCES, FIGURES
 from monitor.publish.register import REGISTER
 from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, render
-from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, OutcomeView, Snapshot
+from monitor.publish.snapshot import (
+    ColumnView,
+    FindingView,
+    IncidentView,
+    ModelView,
+    OutcomeSegment,
+    OutcomeView,
+    Snapshot,
+)
 from tests.snapshots import BY_GROUP, CALLS, IN_WARMUP, busy_snapshot, promise_of, wide_snapshot, with_labels
 
 CREDIT = ModelKey("credit", "1")
@@ -100,7 +108,7 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
                 performance=(("accuracy", 0.9), ("mae", 250.0)),
                 **BY_GROUP,
                 outcomes=(
-                    OutcomeView("judge", 900, 1_764_000_600_000_000, mean=0.7, mean_before=0.72),
+                    OutcomeView("judge", 900, 1_764_000_600_000_000, mean=0.7, mean_before=0.72, segments=(IN_LOW,)),
                     OutcomeView("topic", 900, 1_764_000_600_000_000, shares=(("refund", 0.1), ("(other)", 0.9))),
                 ),
                 estimated=Estimated((("accuracy", 0.88), ("mae", 2.5)), 4_000),
@@ -117,6 +125,7 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
     )
 
 
+IN_LOW = OutcomeSegment("EDU=low", 60, mean=0.6, mean_before=0.7)
 AGE = ColumnView(
     name="AGE",
     role="feature",
@@ -276,7 +285,7 @@ def test_hostile_names_neither_forge_a_series_nor_grow_the_page(text: str) -> No
     page = render(full_snapshot(key=ModelKey(text, text)))
     samples = read(page)
     assert values(samples, "driftd_restored") == [1]
-    assert len(page) < len(render(full_snapshot())) + 33_500
+    assert len(page) < len(render(full_snapshot())) + 34_000
     assert values(samples, "driftd_pages_total", model=clean_label(text)) == [1]
 
 
