@@ -64,7 +64,7 @@ class Performance(SequentialCause):
             in_alert="are called with wrong probabilities",
             on_page="calibration",
             sample="label",
-            next_step="see whether the share of positives changed; then calibrate the scores again or retrain",
+            next_step="see whether the shares of the labels changed; then calibrate the scores again or retrain",
         ),
         COST_NAME,
     )
@@ -209,7 +209,7 @@ class Performance(SequentialCause):
             window.span,
             self._tally(segment),
         )
-        tally = window.tally if segment is None else window.tally.segments[segment]
+        tally = window.of(segment)
         name = "" if segment is None else self.segments.names[segment]
         effect, error = float(own.higher[at]) / self._scale(side, reference), max(float(own.error[at]), 1e-150)
         cause, run = _CAUSES.get(side.figure, PERFORMANCE_NAME.name), side.variation.long_run
