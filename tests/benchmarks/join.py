@@ -3,7 +3,8 @@
 Throughput: predictions of 25 features, and as many labels on a second topic that come ten minutes later, through the
 whole engine in memory; the least of some rounds, as other processes only add to it. Memory: a million predictions of
 one model wait, for half of which a label came, with values of named outcomes; RSS of the process, the time of a lookup,
-and the bytes and seconds of checkpoints in a folder.
+and the bytes and seconds of checkpoints in a folder. With `--classes` the probability of each of so many classes is
+kept beside each prediction, and all are cut by a feature of eight segments and one of two.
 """
 
 from __future__ import annotations
@@ -50,12 +51,14 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--waiting", type=int, default=1_000_000)
     parser.add_argument("--outcomes", default="0,2,16", help="numbers of named outcomes, between commas")
+    parser.add_argument("--classes", type=int, default=0, help="that have a probability; 0: no probabilities")
     asked = parser.parse_args(arguments)
     if asked.events:
         _throughput(asked.events, asked.rounds)
-    for outcomes in map(int, asked.outcomes.split(",")):
-        rows = _in_own_process(asked.waiting, outcomes)
+    for outcomes in map(int, asked.outcomes.split(",")) if asked.waiting else ():
+        rows = _in_own_process(asked.waiting, outcomes, asked.classes)
         head = f"{asked.waiting:,} predictions, labels of half with {outcomes} outcomes each"
+        head += f", {asked.classes} classes in segments" if asked.classes else ""
         table((head, "", "MB of RSS more"), [[a, b, f"{c:.0f}"] for a, b, c in rows])
 
 
@@ -105,13 +108,13 @@ def _seconds(records: dict[Partition, list[bytes]], horizon: str) -> float:
     return took
 
 
-def _in_own_process(waiting: int, outcomes: int) -> list[list[object]]:
+def _in_own_process(waiting: int, outcomes: int, classes: int) -> list[list[object]]:
     """Memory that others needed before is in no figure."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(_waiting, waiting, outcomes).result()
+        return pool.submit(_waiting, waiting, outcomes, classes).result()
 
 
-def _waiting(waiting: int, outcomes: int) -> list[list[object]]:
+def _waiting(waiting: int, outcomes: int, classes: int) -> list[list[object]]:
     """Rows of the table: what waits and costs with so many named outcomes."""
     tune_allocator()
     settings = Settings.model_validate(perf_tree(1))
@@ -123,7 +126,7 @@ def _waiting(waiting: int, outcomes: int) -> list[list[object]]:
     times = START_MS * 1000 + np.arange(waiting) * 50_000
     before = _rss_mb()
     join = joins.of(KEY.model).join  # type: ignore[union-attr]  # its labels are joined
-    adding = _add(join, ids, times)
+    adding = _add(join, ids, times, classes)
     rows: list[list[object]] = [["predictions added", f"{1e6 * adding / waiting:.2f} µs each", _rss_mb() - before]]
     joins.step(_until(int(times[-1]) + 1))
     chosen = rng.permutation(waiting)[: waiting // 2]
@@ -136,7 +139,7 @@ def _waiting(waiting: int, outcomes: int) -> list[list[object]]:
     assert sum(joins.fates.values()) > 0.99 * len(chosen)
     assert sum(joins.outcome_fates.values()) >= 0.99 * len(chosen) * outcomes
     with tempfile.TemporaryDirectory(prefix="driftd-bench-") as name:
-        rows += _checkpoints(Path(name), joins, join, ids[:BATCH], int(effects[-1]), outcomes, before)
+        rows += _checkpoints(Path(name), joins, join, ids[:BATCH], int(effects[-1]), (outcomes, classes), before)
     return rows
 
 
@@ -160,18 +163,22 @@ def _until(us: int) -> Callable[[str], float]:
     return lambda _model: us
 
 
-def _add(join: ModelJoin, ids: NDArray[np.uint64], times: NDArray[np.int64]) -> float:
+def _add(join: ModelJoin, ids: NDArray[np.uint64], times: NDArray[np.int64], classes: int) -> float:
+    rng = np.random.default_rng(2)
+    every = rng.dirichlet(np.ones(classes), BATCH).astype(np.float32) if classes else None
+    segments = rng.integers(0, 8, BATCH) | rng.integers(9, 11, BATCH) << 8 if classes else np.zeros(BATCH, np.int64)
     code, began = join.code(KEY), time.process_time()
     for at in range(0, len(ids), BATCH):
         some = slice(at, at + BATCH)
         count = len(ids[some])
         join.add_predictions(
-            coded(code, np.zeros(count, np.int64)),
+            coded(code, segments[:count]),
             ids[some],
             times[some],
             np.full(count, 0.5),
             [at % 2] * count,
             [None] * count,
+            None if every is None else every[:count],
         )
     return time.process_time() - began
 
@@ -182,15 +189,16 @@ def _checkpoints(
     join: ModelJoin,
     ids: NDArray[np.uint64],
     at_us: int,
-    outcomes: int,
+    kept: tuple[int, int],
     before: float,
 ) -> list[list[object]]:
     rows, store, at = list[list[object]](), StateDirectory(folder), at_us + GAP_MS * 1000 * np.arange(1, 1 + len(ids))
     store.lock()
+    outcomes, classes = kept
     steps: tuple[tuple[str, Callable[[], object]], ...] = (
         ("first checkpoint", lambda: None),
         ("nothing new", lambda: None),
-        (f"{BATCH} new predictions", lambda: _add(join, np.arange(1, BATCH + 1).astype(np.uint64), at)),
+        (f"{BATCH} new predictions", lambda: _add(join, np.arange(1, BATCH + 1).astype(np.uint64), at, classes)),
         (f"{BATCH} new labels", lambda: _join(joins, ids, at, outcomes)),
     )
     for number, (what, change) in enumerate(steps, 1):

@@ -25,9 +25,14 @@ from monitor.stats.bins.name_bins import (
     joined_chi_square,
     regroup,
 )
+from monitor.stats.performance.figures import CALIBRATION_ERROR, Meaning
+from monitor.stats.performance.judged_errors import moments, other_side
+from monitor.stats.performance.label_sums import of_scores
+from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.testing.directional import DirectionReference, evaluate
 from monitor.stats.testing.directions import ColumnDirections, Directions, category_directions, numeric_directions
 from monitor.stats.testing.evidence import chi_square_tail
+from monitor.stats.testing.mean_difference import chance, difference
 from monitor.stats.variance.equal_runs import ExpectedRuns, RunLengths
 from monitor.stats.variance.long_run import LongRun
 from monitor.stats.variance.quality_dispersion import excess_tail, windows_tail
@@ -126,6 +131,31 @@ def test_the_excess_of_a_quality_count_that_comes_in_bursts(clump: int) -> None:
     rng = np.random.default_rng([4, clump])
     hits, known = (clump * rng.binomial(rows // clump, 0.05, 400_000) for rows in (1_000, 10_000))
     held(_by_pairs(_excess_of(1_000, 10_000, float(clump)), hits, known))
+
+
+@pytest.mark.parametrize(("classes", "sure"), [(3, 1.0), (3, 0.1), (16, 0.3)])
+@pytest.mark.parametrize(("n", "m"), [(250, 10_000), (2_000, 10_000)])
+def test_the_calibration_of_the_predicted_class(classes: int, sure: float, n: int, m: int) -> None:
+    """It is the label with the largest of all classes' probabilities. Both sides, counted as labels are."""
+    rng = np.random.default_rng([6, classes, n, int(100 * sure)])
+    largest = rng.dirichlet(np.full(classes, sure), 50_000).max(1)
+    p = []
+    for _ in range(30):
+        known, windows = _residuals(rng, largest, 1, m)[0], _residuals(rng, largest, 100_000 // n, n)
+        for way in (np.ones(4), other_side(np.ones(4), CALIBRATION_ERROR)):
+            found = difference(windows * way, known * way, 1.0)
+            z = found.higher / np.maximum(found.error, 1e-12)
+            p += [chance(a, b, np.inf) for a, b in zip(z.tolist(), found.skew.tolist(), strict=True)]
+    held(np.array(p))
+
+
+def _residuals(rng: np.random.Generator, largest: Floats, windows: int, rows: int) -> Floats:
+    """(windows, 4) moments of the error, each of so many rows."""
+    drawn, of_window = rng.choice(largest, windows * rows), np.repeat(np.arange(windows), rows)
+    right, sign = rng.random(len(drawn)) < drawn, np.ones(len(drawn), np.int64)
+    sums = of_scores(of_window, windows, drawn, right, sign, steps=False)
+    meaning = Meaning("multiclass")
+    return np.array([moments(LabelTally(sums=one), CALIBRATION_ERROR, meaning) for one in sums])
 
 
 @pytest.mark.parametrize("share", [0.02, 0.2, 0.4])

@@ -140,11 +140,10 @@ class OneOutcome(LabelMeans):
         category = None if category is None else self.policy.quoted(category)
         before = side.before if side.upwards else -side.before
         moved = Moved(self.name, category, self.shown(side, before), self.shown(side, now))
-        of, reference, tally, name = self.outcome, self.outcome.tally, window.tally, ""
+        of, reference, name = self.outcome, self.outcome.tally, ""
         if segment is not None:
             name, reference = self.segments.names[segment], of.segments[segment].tally
-            tally = tally.segments[segment]
-        own = tally.outcomes.get(self.name, OutcomeTally())
+        own = window.of(segment).outcomes.get(self.name, OutcomeTally())
         said = headline(moved, effect, self.policy.model.labels.value, name)
         return said, detail(moved, own, reference, of.counted(own))
 

@@ -109,10 +109,9 @@ class ErrorMeans(LabelMeans):
     def words(self, side: Side, now: float, effect: float, window: LabelWindow, segment: int | None) -> tuple[str, str]:
         assert self._part is not None  # noqa: S101  # there are no sides without it
         change = Change(side.figure, now, side.before if side.upwards else -side.before, side.upwards)
-        name, reference, tally = "", self._part.tally, window.tally
+        name, reference, tally = "", self._part.tally, window.of(segment)
         if segment is not None:
             name, reference = self.segments.names[segment], self._part.segments[segment].tally
-            tally = tally.segments[segment]
         rows = labelled(tally, self.meaning.task)
         return headline(change, self.meaning, name), detail(change, tally, reference, rows, self.meaning)
 
@@ -137,7 +136,7 @@ class Performance(SequentialCause):
             in_alert="are called with wrong probabilities",
             on_page="calibration",
             sample="label",
-            next_step="see whether the share of positives changed; then calibrate the scores again or retrain",
+            next_step="see whether the shares of the labels changed; then calibrate the scores again or retrain",
         ),
         COST_NAME,
     )

@@ -6,25 +6,22 @@ outside the page budget; at most a ticket, as what the model computes is not tou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.findings import Figures, Finding, FindingKey, Span
-from monitor.judge.causes.cause import Evaluation, SequentialCause
+from monitor.findings import FindingKey
+from monitor.judge.causes.fact_share import ShareCause, WatchedShare
 from monitor.judge.causes.quality_words import ABSENCE
 from monitor.judge.policy import Policy
-from monitor.judge.windows.fact_blocks import MOST_OF_SHARE, FactBlock, FactBlocks
-from monitor.judge.windows.prepared_reference import Floats, PreparedReference
+from monitor.judge.windows.fact_blocks import FactBlocks
+from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import BASE_EVENTS, Windows
 from monitor.reference.segments import Segments, counts_name
-from monitor.stats.performance.label_tally import LabelTally
-from monitor.stats.tallies.block import Block
-from monitor.stats.testing.ending import left_of
-from monitor.stats.testing.fact_share import Excess, FactShare, still_over
+from monitor.stats.tallies.tally import Tally
+from monitor.stats.testing.fact_share import Excess, FactShare
 from monitor.text import many, percent
 
 #: the part of the events with a value in the reference that has none now: other values come and go, and a tag that is
@@ -34,21 +31,14 @@ LEAST_GONE: Final = 0.5
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class _Tag:
+class _Tag(NamedTuple):
     """A tag that cuts the events: its `segments`, the last of which has the events without one of its values."""
 
     name: str
     segments: tuple[int, ...]
-    reference: FactShare
-    blocks: FactBlocks
-
-    @property
-    def least(self) -> float:
-        return LEAST_GONE * (1 - self.reference.share)
 
 
-class TagsGone(SequentialCause):
+class TagsGone(ShareCause):
     """The tags among a reference's segments. The subject is the tag."""
 
     names = (ABSENCE,)
@@ -60,91 +50,65 @@ class TagsGone(SequentialCause):
         segments = prepared.reference.segments
         self._slots = prepared.width + prepared.outside_bins.shape[1]
         self._fairness = () if policy.model.fairness is None else policy.model.fairness.by
-        self._tags = {} if segments is None else {self._key(tag.name): tag for tag in self._each(segments)}
+        self._tags: dict[FindingKey, _Tag] = {}
+        for at, one in enumerate(() if segments is None else segments.by):
+            if segments is not None and one.is_tag:
+                self._watch(segments, at, one.feature)
+
+    def _watch(self, segments: Segments, at: int, name: str) -> None:
+        own = np.flatnonzero(segments.whole == at).tolist()
+        events = [self._events(segments.counts[segment]) for segment in own]
+        if sum(events[:-1]) > 0:
+            key, known = self._key(name), FactShare(events[-1], sum(events), (0.0,))
+            least = LEAST_GONE * (1 - known.share)
+            self._tags[key] = _Tag(name, tuple(own))
+            self.watched[key] = WatchedShare(known, least, FactBlocks(BASE_EVENTS, kept=1))
 
     def _key(self, name: str) -> FindingKey:
         taken = name in {self.prepared.reference.key.model, *self.prepared.subjects}
         return FindingKey(f"tag.{name}" if taken else name, ABSENCE.name)
 
-    def _each(self, segments: Segments) -> Iterator[_Tag]:
-        for at, one in enumerate(segments.by):
-            own = np.flatnonzero(segments.whole == at).tolist()
-            events = [self._events(segments.counts[segment]) for segment in own]
-            if one.is_tag and sum(events[:-1]) > 0:
-                known = FactShare(events[-1], sum(events), (0.0,))
-                yield _Tag(one.feature, tuple(own), known, FactBlocks(BASE_EVENTS, kept=1))
-
     def _events(self, counts: Ints) -> int:
         """Events with counts (C, B + Q): those that carried the column that most of them have."""
         return int(self.prepared.carried(counts.astype(np.int64)).max(initial=0))
 
-    def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
-        """Take the next pane; judge what ends with it once it is as large as a base window."""
-        for key, tag in self._tags.items():
-            held = [pane.tally.further.get(counts_name(segment)) for segment in tag.segments]
-            events = [0 if one is None else self._events(one.reshape(-1, self._slots)) for one in held]
-            if tag.blocks.add(FactBlock(pane.start_us, pane.end_us, events[-1], sum(events))):
-                excess = tag.blocks.excess(tag.reference, tag.least)
-                if excess is not None and excess.exceedance > 1:
-                    yield self._finding(key, tag, excess)
+    def of_tally(self, key: FindingKey, tally: Tally) -> tuple[int, int]:
+        return self._counted(tally.further.get(counts_name(segment)) for segment in self._tags[key].segments)
 
-    def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
-        tag = self._tags.get(key)
-        if tag is None:
-            return None
-        hits, events = self._counts(tag, evaluation.windows, 0)
-        return still_over(tag.reference, hits, events, 1, MOST_OF_SHARE, tag.least)
-
-    def change(self, key: FindingKey, windows: Windows, window: int) -> Floats | None:
-        return np.array([self._excess(self._tags[key], windows, window)]) if key in self._tags else None
-
-    def left(self, key: FindingKey, then: Floats, evaluation: Evaluation) -> float:
-        return left_of(self._excess(self._tags[key], evaluation.windows, 0), float(then[0])) if then[0] > 0 else 0.0
-
-    def _excess(self, tag: _Tag, windows: Windows, window: int) -> float:
-        hits, events = self._counts(tag, windows, window)
-        return hits / max(events, 1) - tag.reference.share
-
-    def _counts(self, tag: _Tag, windows: Windows, window: int) -> tuple[int, int]:
-        """Events without a value of the tag, and all events."""
+    def of_windows(self, key: FindingKey, windows: Windows, window: int) -> tuple[int, int]:
         size = len(self.prepared.columns) * self._slots
-        held = [windows.further(counts_name(segment), size)[window] for segment in tag.segments]
-        events = [self._events(one.reshape(-1, self._slots)) for one in held]
+        each = (windows.further(counts_name(segment), size)[window] for segment in self._tags[key].segments)
+        return self._counted(each)
+
+    def _counted(self, of_segments: Iterable[Ints | None]) -> tuple[int, int]:
+        """Events without a value of the tag, and all events."""
+        events = [0 if one is None else self._events(one.reshape(-1, self._slots)) for one in of_segments]
         return events[-1], sum(events)
 
-    @classmethod
-    def size(cls, figures: Figures, *, numeric: bool) -> str:
-        return percent(figures.value)
+    def severity_of(self, key: FindingKey, effect: float) -> str:
+        return self.policy.severity(ABSENCE.name, self._tags[key].name, effect, 0.0, may_page=False)
 
-    def _finding(self, key: FindingKey, tag: _Tag, excess: Excess) -> Finding:
-        window, before = tag.blocks.newest(1), percent(tag.reference.share)
-        assert window is not None  # noqa: S101  # it was judged
-        effect = excess.share - tag.reference.share
-        without = "segments and fairness" if tag.name in self._fairness else "segments"
-        return Finding(
-            key=key,
-            severity=self.policy.severity(ABSENCE.name, tag.name, effect, 0.0, may_page=False),
-            window=Span(window.start_us, window.end_us, excess.events),
-            base_windows=1,
-            statistic="exact",
-            value=excess.share,
-            threshold=tag.reference.share + tag.least,
-            p=excess.p,
-            effect=effect,
-            effect_unit="share",
-            exceedance=excess.exceedance,
-            direction="up",
-            detail=f"none of its values that the reference knows in {excess.hits:,} of {many(excess.events, 'event')}, "
-            f"{before} in the reference: is it gone, renamed, or are its values new?",
-            headline=f"tag {tag.name} is absent, or its values are new, in {percent(excess.share)} of the events "
-            f"({before} in the reference): its {without} are not judged in these",
-            since_us=window.start_us,
+    def judged_events(self, excess: Excess) -> int:
+        return excess.events
+
+    def headline(self, key: FindingKey, excess: Excess, before: str) -> str:
+        name = self._tags[key].name
+        without = "segments and fairness" if name in self._fairness else "segments"
+        return (
+            f"tag {name} is absent, or its values are new, in {percent(excess.share)} of the events "
+            f"({before} in the reference): its {without} are not judged in these"
+        )
+
+    def detail(self, key: FindingKey, excess: Excess, before: str) -> str:
+        return (
+            f"none of its values that the reference knows in {excess.hits:,} of {many(excess.events, 'event')}, "
+            f"{before} in the reference: is it gone, renamed, or are its values new?"
         )
 
     def to_state(self) -> dict[str, Any]:
-        return {tag.name: tag.blocks.to_state() for tag in self._tags.values()}
+        return {tag.name: self.watched[key].blocks.to_state() for key, tag in self._tags.items()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        for tag in self._tags.values():
+        for key, tag in self._tags.items():
             if tag.name in state:
-                tag.blocks.restore(state[tag.name])
+                self.watched[key].blocks.restore(state[tag.name])

@@ -151,14 +151,22 @@ class Segmented:
 
     def expected(self, side: Compared, rest: Ints) -> Expected:
         """What is expected of the segments: their own shares, moved as those of `rest`, the others."""
-        directions, before = side.reference.directions, self._rest[side.places]
-        moved = directions.shares(rest) - directions.shares(before[None])
-        moved = np.where((rest.sum(2) > 0)[..., None], moved, 0.0)
+        before, own = self._before(side), rest.sum(2)
+        moved = side.reference.directions.shares(rest) - before
+        moved[own == 0] = 0.0
         shares = np.clip(side.reference.shares + moved, 0.0, 1.0)
         # the error of three shares, as that of one with so many values
         with np.errstate(divide="ignore"):
-            rows = 1 / (1 / side.reference.rows + 1 / before.sum(1) + 1 / rest.sum(2))
+            rows = 1 / (1 / side.reference.rows + 1 / self._rest[side.places].sum(1) + 1 / own)
         return Expected(shares, np.asarray(rows, np.float64), np.ones(len(side.places), np.bool_), rare=True)
+
+    def _before(self, side: Compared) -> Floats:
+        """(1, C, D) the shares of the reference's events outside each segment, of the columns of a side."""
+        name = f"before {side.numeric}"
+        if name not in self.prepared.kept:
+            shares = side.reference.directions.shares(self._rest[side.places][None])
+            self.prepared.kept[name] = shares
+        return cast("Floats", self.prepared.kept[name])
 
 
 def segment_names(segments: Segments, policy: Policy) -> tuple[str, ...]:

@@ -74,6 +74,12 @@ class LabelWindow(NamedTuple):
         """All its labels."""
         return merged_labels(block.tally for block in self.blocks)
 
+    def of(self, segment: int | None) -> LabelTally:
+        """All its labels not cut, or those in one segment."""
+        if segment is None:
+            return merged_labels(block.tally.without_segments() for block in self.blocks)
+        return merged_labels(own for block in self.blocks if (own := block.tally.segments.get(segment)) is not None)
+
     def records(self) -> Records:
         """The first and last offset of its predictions by partition."""
         records: Records = {}

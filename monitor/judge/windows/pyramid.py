@@ -40,14 +40,24 @@ class Windows:
     lows: NDArray[np.float64]
     highs: NDArray[np.float64]
     parts: tuple[tuple[Block, ...], ...]
-    _records: dict[int, Records] = field(default_factory=dict, repr=False, compare=False)
+    #: what was worked out of these windows: others made of them by `replace` begin without it
+    _records: dict[int, Records] = field(init=False, default_factory=dict, repr=False, compare=False)
+    _further: dict[str, NDArray[np.int64]] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def start_us(self, window: int) -> int:
         """Event time at which one window begins."""
         return self.spans[window].start_us
 
     def further(self, name: str, size: int) -> NDArray[np.int64]:
-        """(W, size) the tallies' further counts of that name, added over the blocks of each window."""
+        """(W, size) the tallies' further counts of that name, added over the blocks of each window: not to be changed.
+
+        They are kept, as several causes ask for them.
+        """
+        if name not in self._further:
+            self._further[name] = self._summed(name, size)
+        return self._further[name]
+
+    def _summed(self, name: str, size: int) -> NDArray[np.int64]:
         out = np.zeros((len(self.parts), size), np.int64)
         known: tuple[Block, ...] = ()
         for window, blocks in enumerate(self.parts):
@@ -58,6 +68,7 @@ class Windows:
             if longer:
                 out[window] += out[window - 1]
             known = blocks
+        out.setflags(write=False)
         return out
 
     def of_part(self, part: Block, column: int) -> tuple[NDArray[np.int64], int]:

@@ -8,6 +8,7 @@ from monitor.findings import DOWN, UP
 from monitor.stats.performance.figures import (
     ACCURACY,
     BIAS,
+    BINARY,
     CALIBRATION_ERROR,
     COST,
     F1,
@@ -88,8 +89,8 @@ def _headline(change: Change, meaning: Meaning) -> str:
     if figure == PRECISION:
         return f"of 1,000 predicted positives about {more} more are false: precision {before:.2f} -> {value:.2f}"
     if figure == CALIBRATION_ERROR:
-        side = "more" if change.upwards else "fewer"
-        return f"of 1,000 predictions about {more} {side} are positive than scores like these had in the reference"
+        side, hit = "more" if change.upwards else "fewer", "positive" if meaning.task == BINARY else "right"
+        return f"of 1,000 predictions about {more} {side} are {hit} than scores like these had in the reference"
     if figure == MAE:
         return f"errors are larger than in the reference: mean absolute error {number(before)} -> {number(value)}"
     if figure == BIAS:
@@ -108,7 +109,10 @@ def detail(change: Change, tally: LabelTally, reference: LabelTally, rows: int, 
     now, before = figures(tally, meaning), figures(reference, meaning)
     value, was = shown(change.figure, change.now, meaning), shown(change.figure, change.before, meaning)
     if change.figure == CALIBRATION_ERROR:
-        first = f"share of positives less mean score {was:+.3g} -> {value:+.3g}"
+        less = (
+            "of positives less mean score" if meaning.task == BINARY else "right less mean score of the predicted class"
+        )
+        first = f"share {less} {was:+.3g} -> {value:+.3g}"
     else:
         first = f"{_name(change.figure)} {_moved(was, value)}"
     told = [

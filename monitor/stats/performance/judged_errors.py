@@ -1,7 +1,8 @@
 """The errors that are judged, each the mean of a number for each row, and their moments from a tally of labels.
 
 The higher, the worse: a share of predictions that are wrong, a share of positives that were missed, a mean cost, the
-mean size of an error. Of two of them both ways are worse: the calibration residual (label less score), and the bias.
+mean size of an error. Of two of them both ways are worse: the calibration residual (label less score; of more than
+two classes whether the predicted one is right, less its probability), and the bias.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ CELLS: Final = (FALSE_POSITIVE, FALSE_NEGATIVE, TRUE_POSITIVE, TRUE_NEGATIVE)
 #: {task: the errors whose variation a reference has}, by the names of the figures that they change
 LEARNED: Final[Mapping[str, tuple[str, ...]]] = {
     BINARY: (ACCURACY, RECALL, PRECISION, CALIBRATION_ERROR, *CELLS),
-    MULTICLASS: (ACCURACY,),
+    MULTICLASS: (ACCURACY, CALIBRATION_ERROR),
     REGRESSION: (MAE, BIAS),
 }
 #: ... of which both ways are worse

@@ -64,6 +64,8 @@ class DirectionReference:
     sizes: Ints
     by_rows: Floats
     _critical: dict[int, Floats] = field(default_factory=dict, repr=False, compare=False)
+    #: what `variance.live_watch` made of a column and of the directions it watches
+    kept_freedom: dict[tuple[int, bytes], float] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, directions: Directions, counts: Ints, long_runs: Sequence[LongRun]) -> DirectionReference:

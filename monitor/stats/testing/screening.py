@@ -40,6 +40,8 @@ SLACK: Final = 1e-6
 LOG_SLACK: Final = 1e-3
 #: groups of joined buckets are made for so many sizes of a window in each doubling
 SIZE_STEPS: Final = 8
+#: all columns
+EVERY: Final = slice(None)
 #: critical values that are kept, by steps of alpha
 KEPT: Final = 64
 
@@ -82,13 +84,15 @@ class DirectionScreen:
 
     def may_be_over(self, counts: Ints, n: Ints, alpha: float, expected: Expected | None = None) -> Flags:
         """Windows and columns (W, C) in which a direction may be over; n (W, C) values of `counts` (W, C, B)."""
+        if expected is not None and expected.seasonal.all() and n.size:
+            return self._over_at_its_time(EVERY, counts, n, alpha, expected)
         out = self._over_at_any_time(counts, n, alpha)
         if expected is not None and (at := np.flatnonzero(expected.seasonal)).size and n.size:
             own = Expected(expected.shares[:, at], expected.rows[:, at], expected.seasonal[at], expected.rare)
             out[:, at] = self._over_at_its_time(at, counts[:, at], n[:, at], alpha, own)
         return out
 
-    def _over_at_its_time(self, at: Ints, counts: Ints, n: Ints, alpha: float, expected: Expected) -> Flags:
+    def _over_at_its_time(self, at: Ints | slice, counts: Ints, n: Ints, alpha: float, expected: Expected) -> Flags:
         """(W, S): the same of the columns `at` (S,), with the shares that are expected of each window."""
         hits = np.moveaxis(
             np.matmul(np.moveaxis(counts.astype(np.float64), 1, 0), self.reference.directions.sets[at]), 1, 0
@@ -98,11 +102,16 @@ class DirectionScreen:
         pool, x = (hits + e * m) / (events + m), hits / events
         allowed = self._allowed_squares(alpha)[at, 0]
         near = (x - e) ** 2 > pool * (1 - pool) * (1 / events + 1 / m) * allowed
-        if not near.any():
-            return np.zeros(n.shape, np.bool_)
-        squares = 2 * (events * divergence(x, pool) + m * divergence(e, pool)) / self.reference.variance[at]
-        over = near & (squares > (1 - SLACK) * self.reference.critical(alpha)[at] ** 2)
-        return np.asarray((over & (KNOWN_PART * expected.rows >= n)[..., None]).any(2), np.bool_)
+        near &= (KNOWN_PART * expected.rows >= n)[..., None]
+        out = np.zeros(n.shape, np.bool_)
+        if near.any():
+            w, s, d = here = np.nonzero(near)
+            pool = pool[here]
+            apart = events[w, s, 0] * divergence(x[here], pool) + m[w, s, 0] * divergence(e[here], pool)
+            critical, variance = self.reference.critical(alpha)[at], self.reference.variance[at]
+            over = 2 * apart / variance[s, d] > (1 - SLACK) * critical[s, d] ** 2
+            out[w[over], s[over]] = True
+        return out
 
     def _over_at_any_time(self, counts: Ints, n: Ints, alpha: float) -> Flags:
         """The same with the reference's shares."""

@@ -121,15 +121,21 @@ def watched_freedom(reference: DirectionReference, events: float) -> Floats:
     The mean of D squares whose differences have the correlations r varies as chi-square / freedom does with
     1 / mean(r^2) degrees: 1 where all move together, D where each moves by itself.
     """
-    use = watched_cuts(reference, events).astype(np.float64)
-    sets = reference.directions.sets.astype(np.float64)
-    p = reference.shares
-    both = np.einsum("cb,cbd,cbe->cde", reference.bin_shares, sets, sets)
-    covariance = both - p[:, :, None] * p[:, None, :]
-    variance = np.maximum(p * (1 - p), 1e-12)
-    squares = covariance**2 / (variance[:, :, None] * variance[:, None, :])
-    mean = np.einsum("cde,cd,ce->c", squares, use, use) / np.maximum(use.sum(1), 1) ** 2
-    return np.asarray(1 / np.clip(mean, 1e-3, 1.0), np.float64)
+    return np.array([_freedom_of(reference, at, use) for at, use in enumerate(watched_cuts(reference, events))])
+
+
+def _freedom_of(reference: DirectionReference, column: int, use: Flags) -> float:
+    """That of one column by the directions in `use` (D,), which seldom change from window to window."""
+    key, kept = (column, use.tobytes()), reference.kept_freedom
+    if key not in kept:
+        if len(kept) >= KEPT * len(reference.rows):
+            kept.clear()
+        sets, p = reference.directions.sets[column][:, use], reference.shares[column, use]
+        covariance = sets.T @ (reference.bin_shares[column, :, None] * sets) - p[:, None] * p
+        variance = np.maximum(p * (1 - p), 1e-12)
+        squares = covariance**2 / (variance[:, None] * variance)
+        kept[key] = 1 / float(np.clip(squares.sum() / max(len(p), 1) ** 2, 1e-3, 1.0))
+    return kept[key]
 
 
 def most_by_chance(freedom: Floats, known: Ints) -> Floats:

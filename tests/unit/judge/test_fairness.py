@@ -202,6 +202,10 @@ def test_what_a_reference_compares_is_said_and_what_it_lacks_for_it() -> None:
     said = "by sex, 2 groups: disparate impact at least 0.80, equal opportunity within 0.10; favourable: 1"
     assert both == [(True, said)]
     assert list(fairness_lines(reference(), settings({"segments": ["sex"]}).models[0])) == []
+    events = decided(800, 1, {"f": FAIR, "m": FAIR})
+    rare = build(tree(), [one | {"tags": {"sex": "x"}} if at % 20 == 0 else one for at, one in enumerate(events)])
+    others = "; the other 5 % of the events are in no group: one is a value with 250 events of the reference, of the"
+    assert list(fairness_lines(rare, tree().models[0])) == [(True, f"{said}{others} 20 most frequent")]
     lone = build(tree(), decided(600, 1, {"f": FAIR}))
     assert list(fairness_lines(lone, tree().models[0])) == [
         (False, "by sex: not judged: the reference has 1 group, and a group needs 250 events of one value")

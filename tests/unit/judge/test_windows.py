@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -181,3 +182,15 @@ def test_a_window_says_where_its_records_lie() -> None:
     b.add_records(Partition("events", 3), 1, 1)
     windows = window_of(2, (Block(0, 1, a), Block(1, 2, b)))
     assert windows.records(0) == {EVENTS: (2, 9), Partition("events", 3): (1, 1)}
+
+
+def test_windows_made_of_others_remember_nothing_of_them() -> None:
+    """What is worked out of windows is kept; it is of their own parts."""
+    blocks = [
+        Block(at, at + 1, replace(Tally.empty(1, 2), further={"of": np.array([at])}, records={EVENTS: (at, at)}))
+        for at in (1, 2)
+    ]
+    both = window_of(2, tuple(blocks))
+    assert (both.further("of", 1).tolist(), both.records(0)) == ([[3]], {EVENTS: (1, 2)})
+    one = replace(both, parts=((blocks[0],),))
+    assert (one.further("of", 1).tolist(), one.records(0)) == ([[1]], {EVENTS: (1, 1)})
