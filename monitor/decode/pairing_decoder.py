@@ -82,6 +82,12 @@ class PairingDecoder(LayoutDecoder):
             raise found
         return LeftAside.KIND if isinstance(found, Ignored | Call) else found
 
+    def _tree(self, batch: RecordBatch, place: int, record_us: int) -> object:
+        if self._pairs is None and isinstance(self._reading(batch, place), Call):
+            self._contents[place] = LeftAside.KIND  # `_record` takes the half
+            return None
+        return super()._tree(batch, place, record_us)
+
     def _record(self, batch: RecordBatch, place: int, record_us: int) -> DecodedRecord:
         found = None if self._pairs is not None else self._reading(batch, place)
         if not isinstance(found, Call):
