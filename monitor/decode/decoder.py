@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from monitor.decode.auto_decoder import AutoDecoder
@@ -18,7 +18,7 @@ from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.native.rows import NativeRows
 from monitor.decode.pairing_decoder import PairingDecoder
 from monitor.decode.platform import READERS, WHOLE_CALLS, AsCaptured, PlatformLayout
-from monitor.decode.raw import RawFields
+from monitor.decode.raw import OneEvent, RawFields
 from monitor.errors import TransientError, UsageError
 from monitor.events import ModelKey
 from monitor.records import RecordBatch, RegisteredSchema, SchemaId, Schemas
@@ -44,10 +44,10 @@ class Decoder(Protocol):
         For `reference build`, which asks for no feature by name yet. Never raises for the content of a record.
         """
 
-    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[Mapping[str, object] | None]:
-        """All features of the first event of the records at these places, as they came; None where there are none.
+    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[OneEvent | None]:
+        """All features of one event of each record at these places, as they came; None where there are none.
 
-        Of records that `decode` accepted. For a sample of them, to notice new columns.
+        Which event it is depends on the record's offset alone. For a sample of them, to notice new columns.
         """
 
     def forget(self, key: ModelKey) -> None:

@@ -6,7 +6,7 @@ through the reference decoder, which defines the format.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple, cast
 
@@ -17,11 +17,11 @@ from monitor.clock import LAST_US, MS_US
 from monitor.decode.columns import Events, Group, Rules, Shape
 from monitor.decode.native.fast_decoder import future, incomplete, times
 from monitor.decode.native.gather import CHUNK, CHUNK_BYTES, ColumnsBuilder
-from monitor.decode.native.raw_fields import features_of, parsed, raw_fields
+from monitor.decode.native.raw_fields import one_of, parsed, raw_fields
 from monitor.decode.native.reference_decoder import DecodedRecord, ReferenceDecoder
 from monitor.decode.native.rows import AnyRow, Columns, Counts, NativeRows, RowCompiler
 from monitor.decode.native.versions import Versions
-from monitor.decode.raw import RawFields
+from monitor.decode.raw import OneEvent, RawFields
 from monitor.decode.values import NO_TIME
 from monitor.errors import RejectedRecord
 from monitor.events import ModelKey
@@ -116,9 +116,9 @@ class NativeDecoder:
         events = self.decode(batch)
         return events, [self._raw_fields(batch, events, group) for group in events.groups]
 
-    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[Mapping[str, object] | None]:
-        """The features of the first event of these records, wanted or not; None where there are none."""
-        return [features_of(self._content(batch, place)) for place in places]
+    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[OneEvent | None]:
+        """The features of one event of each of these records, wanted or not; None where it has none."""
+        return [one_of(self._content(batch, place), int(batch.offsets[place])) for place in places]
 
     def _raw_fields(self, batch: RecordBatch, events: Events, group: Group) -> RawFields:
         return raw_fields(batch, events, group, lambda place: self._content(batch, place))
