@@ -30,11 +30,12 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # decoding
         "decode": (
-            "raw columns surveyed values derived native.rows native.wrong native.gather native.wrapping "
-            "native.reference_decoder native.fast_decoder native.versions native.raw_fields native.decoder "
+            "raw columns surveyed values derived native.rows native.wrong native.probabilities "
+            "native.gather native.wrapping native.reference_decoder native.fast_decoder native.versions "
+            "native.trees native.many native.raw_fields native.decoder "
             "encodings.encoding encodings.json encodings.framing encodings.plain encodings.avro "
             "encodings.proto_text encodings.protobuf layout fields.paths fields.layout fields.structs "
-            "fields.outside fields.compiled fields.observed fields.suggest layout_decoder formats.call "
+            "fields.outside fields.fan_out fields.compiled fields.observed fields.suggest layout_decoder formats.call "
             "formats.unwrap formats.tensors formats.bodies formats.answers formats.events formats.cloudevents "
             "formats.labels formats.wire formats.protobuf formats.prediction_log formats.wrapped formats.kserve "
             "formats.oip formats.seldon formats.mlflow formats.tfserving formats.databricks formats.sagemaker "

@@ -20,7 +20,7 @@ from monitor.count.clocks.ahead_events import WrongTime
 from monitor.count.columns.aggregator import Aggregator, Aggregators
 from monitor.count.columns.facts import by_pane
 from monitor.count.columns.pane_rows import Rows
-from monitor.count.columns.sample import Sampled
+from monitor.count.columns.sample import Sampled, rows_of
 from monitor.count.labels.aggregator import LabelAggregators
 from monitor.count.labels.joins import Joins
 from monitor.count.labels.task_labels import TaskLabels
@@ -217,9 +217,8 @@ class Task:
 
     def _count_sample(self, events: Events, accepted: NDArray[np.bool_], sample: Sequence[Sampled]) -> None:
         """Count the columns of the sample's events that were accepted, in the panes of their times."""
-        rows = np.searchsorted(events.offset, [one.offset for one in sample]) if sample else ()
-        for one, row in zip(sample, rows, strict=True):
-            if row == len(events.offset) or events.offset[row] != one.offset or not accepted[row]:
+        for one, row in zip(sample, rows_of(sample, events), strict=True):
+            if row is None or not accepted[row]:
                 continue
             key = events.keys[events.key[row]]
             monitored = self._admission.monitored(key)

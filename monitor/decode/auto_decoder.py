@@ -15,7 +15,7 @@ from monitor.decode.layout_decoder import LayoutDecoder
 from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.pairing_decoder import PairingDecoder, piece_of
 from monitor.decode.platform import received
-from monitor.decode.raw import RawFields
+from monitor.decode.raw import OneEvent, RawFields
 from monitor.decode.values import NO_TIME
 from monitor.errors import RejectedRecord
 from monitor.events import ModelKey
@@ -81,8 +81,8 @@ class AutoDecoder:
         self._look_at(batch)
         return self.inner.survey(batch)
 
-    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[Mapping[str, object] | None]:
-        """The features of the first event of these records."""
+    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[OneEvent | None]:
+        """The features of one event of each of these records."""
         return self.inner.features(batch, places)
 
     def forget(self, key: ModelKey) -> None:

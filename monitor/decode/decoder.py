@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from monitor.decode.auto_decoder import AutoDecoder
@@ -15,9 +15,10 @@ from monitor.decode.fields.layout import FieldsLayout
 from monitor.decode.layout import Layout, NativeLayout
 from monitor.decode.layout_decoder import LayoutDecoder
 from monitor.decode.native.decoder import NativeDecoder
+from monitor.decode.native.rows import NativeRows
 from monitor.decode.pairing_decoder import PairingDecoder
 from monitor.decode.platform import READERS, WHOLE_CALLS, AsCaptured, PlatformLayout
-from monitor.decode.raw import RawFields
+from monitor.decode.raw import OneEvent, RawFields
 from monitor.errors import TransientError, UsageError
 from monitor.events import ModelKey
 from monitor.records import RecordBatch, RegisteredSchema, SchemaId, Schemas
@@ -43,10 +44,10 @@ class Decoder(Protocol):
         For `reference build`, which asks for no feature by name yet. Never raises for the content of a record.
         """
 
-    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[Mapping[str, object] | None]:
-        """All features of the first event of the records at these places, as they came; None where there are none.
+    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[OneEvent | None]:
+        """All features of one event of each record at these places, as they came; None where there are none.
 
-        Of records that `decode` accepted. For a sample of them, to notice new columns.
+        Which event it is depends on the record's offset alone. For a sample of them, to notice new columns.
         """
 
     def forget(self, key: ModelKey) -> None:
@@ -94,6 +95,8 @@ ENCODINGS: Final[dict[str, Callable[[Limits, Schemas], Encoding]]] = {
     "protobuf": _protobuf,
     "json_schema": FramedJson,
 }
+#: encodings whose bytes are JSON: `Bodies`
+_HOLD_JSON: Final = frozenset(("json", "json_schema"))
 
 
 def decoder_for(settings: Settings, topic: str, shapes: Shapes, schemas: Schemas = no_registry) -> Decoder:
@@ -114,8 +117,15 @@ def decoder_for(settings: Settings, topic: str, shapes: Shapes, schemas: Schemas
     if entry.format in {"auto", *READERS}:
         return _of_platform(settings, entry, shapes, rules, schemas)
     encoding, layout = ENCODINGS[entry.encoding](rules.limits, schemas), LAYOUTS[entry.format](entry)
-    compiler = CompiledFields(layout) if isinstance(layout, FieldsLayout) and entry.encoding == "json" else None
+    compiler = _compiler_of(layout) if entry.encoding in _HOLD_JSON else None
     return LayoutDecoder(encoding, layout, shapes, rules, compiler)
+
+
+def _compiler_of(layout: Layout) -> CompiledFields | NativeRows | None:
+    """What compiles the decoder of JSON records in a layout; None if nothing does."""
+    if isinstance(layout, FieldsLayout):
+        return CompiledFields(layout)
+    return NativeRows() if isinstance(layout, NativeLayout) else None
 
 
 def _rules(settings: Settings, entry: Input | None) -> Rules:

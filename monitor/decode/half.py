@@ -43,7 +43,12 @@ class Half(NamedTuple):
     @property
     def events(self) -> int:
         """The events that it counts for: one a row."""
-        return max(1, len(self.call.rows or self.call.answers or ()))
+        return events_in(self.call)
+
+
+def events_in(call: Call) -> int:
+    """The events that a side of a call counts for: one a row."""
+    return max(1, len(call.rows or call.answers or ()))
 
 
 class Pair(NamedTuple):

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from monitor.decode.columns import Events, Rules, Shape
-from monitor.decode.encodings.encoding import Encoding, RecordInfo
+from monitor.decode.encodings.encoding import Bodies, Encoding, RecordInfo
 from monitor.decode.fields.compiled import CompiledFields
 from monitor.decode.layout import Layout, LeftAside
-from monitor.decode.native.decoder import NativeDecoder, record_times
+from monitor.decode.native.decoder import Fast, NativeDecoder, record_times
+from monitor.decode.native.many import Many, decode_many
 from monitor.decode.native.reference_decoder import DecodedRecord, Fault
-from monitor.decode.native.rows import AnyRow, Columns
+from monitor.decode.native.rows import AnyRow, NativeRows
+from monitor.decode.native.trees import TreeRows
 from monitor.errors import RejectedRecord
 from monitor.events import ModelKey
 from monitor.records import RecordBatch
@@ -30,62 +35,73 @@ class LayoutDecoder(NativeDecoder):
         layout: Layout,
         shapes: Callable[[ModelKey], Shape | None],
         rules: Rules,
-        compiler: CompiledFields | None = None,
+        compiler: CompiledFields | NativeRows | None = None,
     ) -> None:
-        """`compiler`: most records, of the encoding JSON, are decoded by what it compiles."""
-        super().__init__(shapes, rules, compiler)
-        self._compiled = compiler is not None and not compiler.fans_out
-        self._fans_out = compiler is not None and compiler.fans_out
-        self._outside = compiler.outside if compiler is not None else None
+        """`compiler`: most records, of an encoding with JSON (`Bodies`), are decoded by what it compiles."""
+        super().__init__(shapes, rules, TreeRows() if compiler is None else compiler)
+        self._bodies = cast("Bodies", encoding) if compiler is not None else None
+        fields = compiler if isinstance(compiler, CompiledFields) else None
+        self._fans_out = fields is not None and fields.fans_out
+        self._outside = fields.outside if fields is not None else None
         self._encoding = encoding
         self._layout = layout
         self._batch: RecordBatch | None = None
         #: what the layout gave for the records of `_batch`
         self._contents: dict[int, object] = {}
+        #: events in a record, lately
+        self._events_in_record = 1
 
     def decode(self, batch: RecordBatch) -> Events:
         self._batch, self._contents = batch, {}
         return super().decode(batch)
 
-    def _decode_fast(self, batch: RecordBatch, first: int, count: int) -> tuple[list[AnyRow | None], Columns | None]:
-        values = batch.values[first : first + count]
-        if not self._compiled:
-            return [None] * len(values), None
-        if not self._outside:
-            return super()._decode_fast(batch, first, count)
-        return self._versions.decode(
-            values, *self._outside.columns([*map(batch.envelope, range(first, first + len(values)))])
-        )
+    def _rows_at_once(self, values: Sequence[bytes | None], first: int) -> int:
+        return max(1, super()._rows_at_once(values, first) // self._events_in_record)
 
-    def _learn(self, value: bytes, row: AnyRow) -> None:
-        if self._compiled:
-            super()._learn(value, row)
+    def _decode_fast(self, batch: RecordBatch, first: int, record_us: NDArray[np.int64]) -> Fast:
+        count = len(record_us)
+        if self._bodies is None:
+            trees = [self._tree(batch, first + i, time) for i, time in enumerate(record_us.tolist())]
+            return self._fast_of(decode_many(self._versions, trees, {}))
+        values, doubtful = self._bodies.bodies(batch, first, count)
+        outside: Mapping[str, Sequence[object]] = {}
+        if self._outside:
+            outside, more = self._outside.columns([*map(batch.envelope, range(first, first + count))])
+            doubtful = {*doubtful, *more}
+        if self._fans_out:
+            return self._fast_of(decode_many(self._versions, values, outside, doubtful))
+        return Fast.of(*self._versions.decode(values, outside, doubtful))
 
-    def _record(self, batch: RecordBatch, place: int, record_us: int) -> DecodedRecord:
-        if self._fans_out and (rows := self._rows(batch, place, record_us)) is not None:
-            return DecodedRecord(rows)
+    def _fast_of(self, many: Many) -> Fast:
+        events, records = sum(many.counts), len(many.counts) - many.counts.count(0)
+        if records:
+            self._events_in_record = max(1, events // records)
+        return Fast(many.columns, many.counts)
+
+    def _tree(self, batch: RecordBatch, place: int, record_us: int) -> object:
+        """The events of a record as the layout gives them; None if `_record` has to say what it holds."""
         try:
             content = self._read(batch, place, record_us)
         except RejectedRecord as error:
-            return DecodedRecord([], 1, Fault.of(error))
+            self._contents[place] = Fault.of(error)
+            return None
         self._contents[place] = content
+        return content
+
+    def _learn(self, value: bytes, rows: Sequence[AnyRow]) -> None:
+        if self._bodies is not None:
+            self._versions.learn(value, rows[0])
+
+    def _record(self, batch: RecordBatch, place: int, record_us: int) -> DecodedRecord:
+        if place not in self._contents:
+            self._tree(batch, place, record_us)
+        content = self._contents[place]
+        if isinstance(content, Fault):
+            return DecodedRecord([], 1, content)
         if isinstance(content, LeftAside):
             return DecodedRecord([], left_aside=True)
         record = self._reader.content(content, record_us, batch.now_us)
         return record if record.fault is None else replace(record, fault=self._located(record.fault))
-
-    def _rows(self, batch: RecordBatch, place: int, record_us: int) -> list[AnyRow] | None:
-        """The events of a record with rows by the compiled decoder; None if it needs the definition."""
-        outside: dict[str, object] = {}
-        if self._outside:
-            columns, doubtful = self._outside.columns([batch.envelope(place)])
-            if doubtful:
-                return None
-            outside = {name: value for name, (value,) in columns.items()}
-        rows = self._versions.decode_rows(batch.values[place] or b"", outside)
-        if rows is None or len(rows) > self._rules.limits.events_per_record:
-            return None
-        return rows if self._checked(rows, record_us, batch.now_us) else None
 
     def _read(self, batch: RecordBatch, place: int, record_us: int) -> object:
         value = batch.values[place]
@@ -98,11 +114,9 @@ class LayoutDecoder(NativeDecoder):
         if batch is not self._batch:
             self._batch, self._contents = batch, {}
         if place not in self._contents:
-            try:
-                self._contents[place] = self._read(batch, place, int(record_times(batch, place, 1)[0]))
-            except RejectedRecord:
-                self._contents[place] = None
-        return self._contents[place]
+            self._tree(batch, place, int(record_times(batch, place, 1)[0]))
+        content = self._contents[place]
+        return None if isinstance(content, Fault) else content
 
     def _located(self, fault: Fault) -> Fault:
         """The fault with the place of the field that its message names first."""

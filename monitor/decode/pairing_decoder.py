@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from monitor.decode.columns import Events, Rules, Shape
 from monitor.decode.encodings.encoding import Encoding, RecordInfo
 from monitor.decode.formats.call import WHOLE, Call, Ignored, Read
-from monitor.decode.half import CallValue, Half, Pair
+from monitor.decode.half import CallValue, Half, Pair, events_in
 from monitor.decode.layout import LeftAside
 from monitor.decode.layout_decoder import LayoutDecoder
 from monitor.decode.native.decoder import record_times
@@ -82,6 +82,12 @@ class PairingDecoder(LayoutDecoder):
             raise found
         return LeftAside.KIND if isinstance(found, Ignored | Call) else found
 
+    def _tree(self, batch: RecordBatch, place: int, record_us: int) -> object:
+        if self._pairs is None and isinstance(self._reading(batch, place), Call):
+            self._contents[place] = LeftAside.KIND  # `_record` takes the half
+            return None
+        return super()._tree(batch, place, record_us)
+
     def _record(self, batch: RecordBatch, place: int, record_us: int) -> DecodedRecord:
         found = None if self._pairs is not None else self._reading(batch, place)
         if not isinstance(found, Call):
@@ -89,7 +95,7 @@ class PairingDecoder(LayoutDecoder):
         try:
             self._halves.append(self._half(batch, place, record_us, found))
         except RejectedRecord as error:
-            return DecodedRecord([], 1, Fault.of(error))
+            return DecodedRecord([], events_in(found), Fault.of(error))
         return DecodedRecord([])
 
     def _half(self, batch: RecordBatch, place: int, record_us: int, call: Call) -> Half:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -35,3 +35,10 @@ class RawFields:
     score_classes: dict[str, Ints]
     unread: dict[str, Ints]
     tags: dict[str, RawColumn] = field(default_factory=dict)
+
+
+class OneEvent(NamedTuple):
+    """The features of one event of a record, and its place among all events of it."""
+
+    place: int
+    features: Mapping[str, object]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Final
 
@@ -106,6 +107,17 @@ def category_value(value: object) -> object:
     if value is None or value is ABSENT_VALUE or is_class(value):
         return value
     return None if is_nan(value) else TYPE_VALUE
+
+
+def may_hold_odd(column: Sequence[object]) -> bool:
+    """Whether categories may hold floats that are not finite, or lone surrogates."""
+    if float in set(map(type, column)):
+        return True
+    try:
+        "".join([value for value in column if type(value) is str]).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def is_nan(value: object) -> bool:

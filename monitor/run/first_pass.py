@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from monitor.decode.columns import Events, Shape
 from monitor.decode.decoder import Decoder
+from monitor.decode.raw import OneEvent
 from monitor.decode.surveyed import Flags, Ints, Surveyed
 from monitor.events import ModelKey, Partition, canonical
 from monitor.records import RecordBatch, Source
@@ -178,7 +179,7 @@ class UpToLastEvent:
         self.survey = decoder.survey
         self.forget = decoder.forget
 
-    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[Mapping[str, object] | None]:
+    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[OneEvent | None]:
         """Of none: a reference has no new columns."""
         return [None for _ in places]
 

@@ -189,19 +189,23 @@ def run(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="formats", description=__doc__)
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="forms with this in their name, and native")
     asked = parser.parse_args(arguments)
     events = list(PerfEvents(asked.events))
-    written = [form.written(events) for form in FORMS]
-    named = [[] if form.ids is None else form.ids(events) for form in FORMS]
+    forms = [form for form in FORMS if form is FORMS[0] or asked.only in form.name]
+    written = [form.written(events) for form in forms]
+    named = [[] if form.ids is None else form.ids(events) for form in forms]
     envelopes = [[Envelope(None, (("id", one.encode()),)) for one in ids] for ids in named]
-    decoders = [decoder_of(form) for form in FORMS]
-    of_platforms = [calls(name, events, in_call, SHAPE) for in_call in (1, ROWS) for name in WRITTEN]
-    names = [*(form.name for form in FORMS), *(form.name for form in of_platforms)]
+    decoders = [decoder_of(form) for form in forms]
+    of_platforms = [
+        calls(name, events, in_call, SHAPE) for in_call in (1, ROWS) for name in WRITTEN if asked.only in name
+    ]
+    names = [*(form.name for form in forms), *(form.name for form in of_platforms)]
     best = [float("inf")] * len(names)
     for _ in range(asked.rounds):
         for at, (decoder, values, around) in enumerate(zip(decoders, written, envelopes, strict=True)):
             best[at] = min(best[at], seconds(decoder, values, around, len(events)))
-        for at, form in enumerate(of_platforms, len(FORMS)):
+        for at, form in enumerate(of_platforms, len(forms)):
             best[at] = min(best[at], form.seconds())
     rows = [
         [name, f"{spent / len(events) * 1e6:.2f}", f"{len(events) / spent:,.0f}", f"{spent / best[0]:.2f}"]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from monitor.decode.columns import (
     ABSENT_BITS,
@@ -25,9 +26,9 @@ from monitor.decode.columns import (
 )
 from monitor.decode.derived import text_value, value_of, vector_value
 from monitor.decode.native import decoder as native
-from monitor.decode.native.decoder import NativeDecoder
+from monitor.decode.native.decoder import Fast, NativeDecoder
 from monitor.decode.native.reference_decoder import ReferenceDecoder, parse
-from monitor.decode.native.rows import FAILURES_BEFORE_WIDENING, AnyRow, Columns
+from monitor.decode.native.rows import FAILURES_BEFORE_WIDENING
 from monitor.events import ModelKey, Partition
 from monitor.records import RecordBatch
 from monitor.stats.bins.name_bins import KnownNames, hashes_of
@@ -53,8 +54,8 @@ class ByDefinition(NativeDecoder):
         super().__init__({KEY: SHAPE}.get, Rules(LIMITS, 60_000_000))
         self._reader = ReferenceDecoder(Rules(LIMITS, 60_000_000), self._versions.decoder_of, parse=parse)
 
-    def _decode_fast(self, batch: RecordBatch, first: int, count: int) -> tuple[list[AnyRow | None], Columns | None]:
-        return [None] * len(batch.values[first : first + count]), None
+    def _decode_fast(self, batch: RecordBatch, first: int, record_us: NDArray[np.int64]) -> Fast:
+        return Fast.nothing(len(record_us))
 
 
 def group_of(features: Sequence[object], decoder: NativeDecoder | None = None) -> Group:

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from monitor.decode.columns import ABSENT_BITS, MISSING_BITS, TYPE_BITS, Events, Limits, Rules, Shape
-from monitor.decode.native.decoder import NativeDecoder
+from monitor.decode.native.decoder import Fast, NativeDecoder
 from monitor.decode.native.reference_decoder import ReferenceDecoder, parse
-from monitor.decode.native.rows import AnyRow, Columns
 from monitor.decode.native.versions import Versions
 from monitor.events import FEATURES, LABEL, ModelKey, Partition
 from monitor.records import RecordBatch
@@ -43,8 +43,8 @@ class ByDefinition(NativeDecoder):
         super().__init__(SHAPES.get, Rules(LIMITS, SKEW_US, model, version, zone))
         self._reader = ReferenceDecoder(self._rules, self._versions.decoder_of, parse)
 
-    def _decode_fast(self, batch: RecordBatch, first: int, count: int) -> tuple[list[AnyRow | None], Columns | None]:
-        return [None] * len(batch.values[first : first + count]), None
+    def _decode_fast(self, batch: RecordBatch, first: int, record_us: NDArray[np.int64]) -> Fast:
+        return Fast.nothing(len(record_us))
 
 
 def _never(*_: object) -> None:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from monitor.decode import layout_decoder
 from monitor.decode.columns import Events, Rules
 from monitor.decode.encodings.json import JsonEncoding
 from monitor.decode.fields.compiled import CompiledFields
 from monitor.decode.fields.layout import FieldsLayout
 from monitor.decode.layout_decoder import LayoutDecoder
-from monitor.decode.native.decoder import NativeDecoder
+from monitor.decode.native.decoder import Fast, NativeDecoder
 from monitor.decode.native.versions import Versions
-from monitor.records import Envelope
+from monitor.records import Envelope, RecordBatch
 from monitor.settings.tree import Input
 from tests.properties.test_decode_laws import (
     FIELDS,
@@ -68,7 +70,15 @@ def mapped(places: Mapping[str, tuple[str, ...]]) -> dict[str, object]:
 
 def decoder_of(layout: FieldsLayout, *, compiled: bool) -> LayoutDecoder:
     compiler = CompiledFields(layout) if compiled else None
-    return LayoutDecoder(JsonEncoding(LIMITS), layout, SHAPES.get, Rules(LIMITS, SKEW_US), compiler)
+    make = LayoutDecoder if compiled else ByDefinition
+    return make(JsonEncoding(LIMITS), layout, SHAPES.get, Rules(LIMITS, SKEW_US), compiler)
+
+
+class ByDefinition(LayoutDecoder):
+    """The same decoder without its fast path."""
+
+    def _decode_fast(self, batch: RecordBatch, first: int, record_us: NDArray[np.int64]) -> Fast:
+        return Fast.nothing(len(record_us))
 
 
 def counts(events: Events) -> dict[str, object]:
@@ -236,6 +246,35 @@ def test_rows_are_read_alike_by_both_paths(records: list[list[str]]) -> None:
     assert_same(layout_of({"score": "[0]", "features": {"AGE": "[1]"}, **shared}, rows="rows"), values, None)
 
 
+def wide(count: int, depth: int = 0) -> str:
+    """An event with so many features, and lists within one another in a field that nobody reads."""
+    features = object_text([(f'"n{at}"', "1") for at in range(count)])
+    return f'{{"model":"credit","version":"1","features":{features},"deep":{"[" * depth}{"]" * depth}}}'
+
+
+ROWS = (
+    fields_of_events().map(lambda items: object_text(list(items.items())))
+    | st.sampled_from(["null", "7", "[1]", wide(40), wide(41), wide(3, 240)])
+    | records.filter(bool).map(lambda value: (value or b"").decode(errors="replace"))
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.lists(ROWS, max_size=7) | records, max_size=6), st.sampled_from([1, 1, 40]))
+@example([[wide(1)] * 6, [wide(1)] * 7, [wide(39)] * 6], 1)
+@example([[wide(1, 499)], [wide(1, 247)] * 2, [wide(1, 90)] * 6], 1)
+@example([[f'{{"model":"credit","version":"{1 + at % 2}","features":{{"AGE":1}}}}'] * 3 for at in range(6)], 40)
+@example([['{"model":"credit","version":"1","features":{"AGE":1}}', '{"model":"quoted","features":{}}']] * 2, 1)
+def test_records_with_rows_of_any_version_are_read_alike_by_both_paths(
+    of: list[list[str] | bytes | None], repeated: int
+) -> None:
+    values = [encoded(f'{{"rows":[{",".join(one)}]}}') if isinstance(one, list) else one for one in of]
+    names = [name for name in NESTED if name != "outcomes"]
+    assert_same(layout_of({name: name for name in names}, rows="rows"), values * repeated, None)
+    outside: dict[str, object] = {"model": {"value": "credit"}, "version": "version", "features": "rest"}
+    assert_same(layout_of(outside | {"id": "^.id"}, rows="rows"), values * repeated, None)
+
+
 GATHERED = st.fixed_dictionaries({}, optional={'"AGE"': numbers, '"sex.1"': strings, '"年齢 x"': numbers})
 ENVELOPE: Mapping[str, str] = {'"model"': '"credit"', '"version"': '"1"', '"id"': '"p"', '"score"': "0.5"}
 
@@ -298,6 +337,6 @@ def test_usual_records_take_the_compiled_path(monkeypatch: pytest.MonkeyPatch) -
             (group,) = decoder.decode(batch).groups
             assert group.numeric[0].tolist() == [41, 41, 41]
         with monkeypatch.context() as patched:
-            patched.setattr(Versions, "decode", partial(_never))
-            patched.setattr(Versions, "decode_rows", partial(_never))
+            patched.setattr(Versions, "decode", _never)
+            patched.setattr(layout_decoder, "decode_many", _never)
             assert len(decoder_of(layout_of(fields, **over), compiled=False).decode(batch)) == 3

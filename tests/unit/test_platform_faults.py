@@ -42,7 +42,8 @@ def letters(name: str, *records: Record, **over: object) -> tuple[dict[str, int]
 def features_of(name: str, record: Record, **over: object) -> Any:  # noqa: ANN401 - features of any kind
     """The features of the first row, as they came."""
     decoder = decoder_for(settings_for(name, **over), record.topic, lambda _: None)
-    return decoder.features(batch_of([record]), [0])[0]
+    (found,) = decoder.features(batch_of([record]), [0])
+    return None if found is None else found.features
 
 
 def with_rows(rows: list[dict[str, Any]], scores: list[float] | None = None) -> Called:
@@ -94,7 +95,9 @@ def test_the_number_of_its_values_is_a_new_column_that_takes_the_place_of_the_ot
     row = json.loads(databricks_gateway(with_rows([ROW]))[0].value or b"") | {"request": text({"inputs": [[1, 2]]})}
     tree = settings_for("databricks", model="credit")
     decoder = decoder_for(tree, "traffic", lambda _: Shape((), "1", names=()))
-    (features,) = decoder.features(batch_of([Record(dumped(row))]), [0])
+    (found,) = decoder.features(batch_of([Record(dumped(row))]), [0])
+    assert found is not None
+    features = found.features
     assert features == {"row of 2 values": [1, 2]}
     counts = SchemaCounter(reference()).of(features)
     assert counts[NEW_FIELDS] == counts[NEW + "row of 2 values"] == counts[SAMPLED] == 1
@@ -231,7 +234,12 @@ def test_binary_tensors_that_are_cut_off_are_rejected() -> None:
 
 def test_a_clock_an_hour_ahead_is_in_the_future() -> None:
     ahead = CALL._replace(ts_us=T0_US + 3_600_000_000 + 700_000_000)
-    assert letters("kserve", *kserve_binary(ahead))[0] == {"rejected future": 2}
+    assert letters("kserve", *kserve_binary(ahead))[0] == {"rejected future": 4}, "each side counts for its two rows"
+    many = with_rows([ROW] * 7)._replace(ts_us=ahead.ts_us)
+    request, response = kserve_binary(many)
+    assert letters("kserve", request)[0] == letters("kserve", response)[0] == {"rejected future": 7}
+    (whole,) = databricks_gateway(many)
+    assert letters("databricks", whole, model="credit")[0] == {"rejected future": 7}, "as of a call that comes whole"
 
 
 def error_response() -> list[Record]:

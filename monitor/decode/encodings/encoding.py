@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Protocol
 
@@ -53,6 +53,13 @@ class Encoding(Protocol):
             RejectedRecord: the bytes are not valid.
             TransientError: what the bytes need, such as a schema, cannot be had now; the record is read again later.
         """
+
+
+class Bodies(Protocol):
+    """An encoding whose bytes are JSON, perhaps behind something else."""
+
+    def bodies(self, batch: RecordBatch, first: int, count: int) -> tuple[Sequence[bytes | None], Collection[int]]:
+        """The JSON of so many records from a place on, and the positions of those that `read` may refuse."""
 
 
 def require_size(value: bytes, limits: Limits) -> None:

@@ -7,7 +7,7 @@ sixteen, before the bytes or in the header `__value_schema_id`.
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -16,11 +16,12 @@ from monitor.decode.encodings.encoding import RecordInfo, require_size
 from monitor.decode.native.reference_decoder import parse_fast
 from monitor.decode.values import NO_TIME
 from monitor.errors import RejectedRecord
-from monitor.records import RecordBatch, SchemaId, Schemas
+from monitor.records import Envelope, RecordBatch, SchemaId, Schemas
 
 HEADER: Final = "__value_schema_id"
 _NUMBER, _GUID = 0, 1
 _NUMBER_BYTES, _GUID_BYTES = 5, 17
+_SIZES: Final = {_NUMBER: _NUMBER_BYTES, _GUID: _GUID_BYTES}
 
 
 class Framed(NamedTuple):
@@ -88,3 +89,19 @@ class FramedJson:
     def read(self, value: bytes, record: RecordInfo) -> object:
         require_size(value, self._limits)
         return parse_fast(unframed(value, record).body, self._limits)
+
+    def bodies(self, batch: RecordBatch, first: int, count: int) -> tuple[Sequence[bytes | None], Collection[int]]:
+        """The values without their framing."""
+        found = [
+            *map(self._body, batch.values[first : first + count], map(batch.envelope, range(first, first + count)))
+        ]
+        return found, ([at for at, body in enumerate(found) if body is None] if None in found else ())
+
+    def _body(self, value: bytes | None, envelope: Envelope) -> bytes | None:
+        """The JSON of a value, None if `read` has to look at it."""
+        if not value or len(value) > self._limits.record_bytes:
+            return None
+        if envelope.headers and any(name == HEADER for name, _ in envelope.headers):
+            return None
+        size = _SIZES.get(value[0], len(value))
+        return value[size:] or None

@@ -7,13 +7,13 @@ It is for JSON records whose places are paths, and constant names; fields of key
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET
 
+from monitor.decode.fields.fan_out import FanOut
 from monitor.decode.fields.layout import FieldsLayout
 from monitor.decode.fields.outside import OutsideFields
 from monitor.decode.fields.paths import at_path
@@ -27,6 +27,8 @@ _NAMES: Final = frozenset(("type", "model", "version"))
 
 class CompiledFields:
     """Compiles the layout for the wanted features of a model version."""
+
+    unchecked = False
 
     def __init__(self, layout: FieldsLayout) -> None:
         self._layout = layout
@@ -171,32 +173,32 @@ class _Plan:
     def rows_decoder(self, features: type[msgspec.Struct], record: object, sample: object, rows: FieldPath) -> Compiled:
         """What decodes a record with rows; `record` and `sample` are a record and its first row."""
         reader = self._reader(features, sample)
-        add_leaf(self._around, rows.steps, Leaf(list[msgspec.Raw], []))
-        around = struct_of(self._around, record)
-        rows_of = attrgetter(attribute_of(self._around, record, rows.steps))
         names = list(self._paths_around)
-        shared_of = _tuple_getter([attribute_of(self._around, record, self._paths_around[name]) for name in names])
-        decode_around, decode_row = msgspec.json.Decoder(around).decode, reader.decoder()
-        all_rows = decode_row.many if isinstance(decode_row, InSteps) else partial(map, decode_row)
-        adds_index = self._layout.adds_index
+        decode, rows_of, shared_of = self._around_rows(record, rows, reader.struct, names)
+        decode_texts, texts_of, _ = self._around_rows(record, rows, msgspec.Raw, names)
+        many = FanOut(
+            decode=decode,
+            rows_of=rows_of,
+            decode_texts=decode_texts,
+            texts_of=texts_of,
+            fields_of=reader.fields_of,
+            cells_of=reader.cells_of,
+            features=features,
+            shared=names,
+            shared_of=shared_of,
+            adds_index=self._layout.adds_index,
+        )
+        return Compiled(None, reader.features, many)
 
-        def decode(
-            value: bytes, outside: Mapping[str, object]
-        ) -> tuple[Sequence[msgspec.Raw], list[Row[Any, Any, Any]]]:
-            record = decode_around(value)
-            texts = rows_of(record)
-            made = [*all_rows(texts)]
-            shared = {**dict(zip(names, shared_of(record), strict=True)), **outside}
-            for name, one in shared.items():
-                for row in made:
-                    setattr(row, name, one)
-            if adds_index:
-                for index, row in enumerate(made):
-                    if type(row.id) is str or type(row.id) is int:
-                        row.id = f"{row.id}#{index}"
-            return texts, made
-
-        return Compiled(None, reader.features, decode)
+    def _around_rows(
+        self, record: object, rows: FieldPath, row: type, names: Sequence[str]
+    ) -> tuple[Callable[[bytes], Any], Callable[[Any], Any], Callable[[object], Sequence[object]]]:
+        """What decodes a record whose rows have a type, and what gives its rows and its own fields."""
+        around = _copied(self._around)
+        add_leaf(around, rows.steps, Leaf(list[row], []))  # type: ignore[valid-type]  # made at run time
+        attributes = [attribute_of(around, record, self._paths_around[name]) for name in names]
+        decode = msgspec.json.Decoder(struct_of(around, record)).decode
+        return decode, attrgetter(attribute_of(around, record, rows.steps)), _tuple_getter(attributes)
 
     def _reader(self, features: type[msgspec.Struct], sample: object) -> _Reader:
         if self._cells is not None and all(len(self._paths.get(at, ())) == 1 for at in range(len(self._cells))):
@@ -229,3 +231,7 @@ def _tuple_getter(attributes: Sequence[str]) -> Callable[[object], Sequence[obje
         get = attrgetter(*attributes) if attributes else None
         return lambda record: () if get is None else (get(record),)
     return attrgetter(*attributes)
+
+
+def _copied(node: Node) -> Node:
+    return {step: below if isinstance(below, Leaf) else _copied(below) for step, below in node.items()}

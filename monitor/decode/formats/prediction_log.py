@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from monitor.decode.columns import Limits
@@ -46,17 +47,18 @@ def prediction_log(data: bytes, limits: Limits) -> Read:
     """
     log = fields_of(data)
     metadata = fields_of(message(log, 1) or b"")
-    found: dict[int, Callable[[Fields], tuple[list[Any], list[Any]]]] = {
-        _PREDICT: lambda both: _predict(both, limits),
-        _CLASSIFY: lambda both: (_examples(both, limits), _classes(both)),
-        _REGRESS: lambda both: (_examples(both, limits), _values(both)),
+    found: dict[int, Callable[[Fields, Fields], tuple[list[Any], list[Any]]]] = {
+        _PREDICT: lambda request, response: _predict(request, response, limits),
+        _CLASSIFY: lambda request, response: (_examples(request, limits), _classes(response)),
+        _REGRESS: lambda request, response: (_examples(request, limits), _values(response)),
     }
     for number, read in found.items():
         inside = message(log, number)
         if inside is not None:
             both = fields_of(inside)
-            rows, answers = read(both)
-            model, version = _model(both, metadata)
+            request, response = fields_of(message(both, 1) or b""), fields_of(message(both, 2) or b"")
+            rows, answers = read(request, response)
+            model, version = _model(request, response, metadata)
             seconds = integers(metadata, 4)
             ts = seconds[-1] if seconds and seconds[-1] > 0 else None
             return Call(WHOLE, model=model, version=version, ts=ts, rows=rows or None, answers=answers or None)
@@ -65,9 +67,8 @@ def prediction_log(data: bytes, limits: Limits) -> Read:
     raise RejectedRecord("protobuf", "the bytes are not a PredictionLog: none of its kinds of log is there")
 
 
-def _model(both: Fields, metadata: Fields) -> tuple[str | None, str | None]:
+def _model(request: Fields, response: Fields, metadata: Fields) -> tuple[str | None, str | None]:
     """Name and version: of the request, else the response, else the log's metadata."""
-    request, response = fields_of(message(both, 1) or b""), fields_of(message(both, 2) or b"")
     specs = [fields_of(spec) for spec in (message(request, 1), message(response, 2), message(metadata, 1)) if spec]
     names = [text(spec, 1) for spec in specs if text(spec, 1)]
     versions = [version for spec in specs if (version := _version(spec))]
@@ -81,8 +82,7 @@ def _version(spec: Fields) -> str:
     return text(spec, 4)
 
 
-def _predict(both: Fields, limits: Limits) -> tuple[list[Any], list[Any]]:
-    request, response = fields_of(message(both, 1) or b""), fields_of(message(both, 2) or b"")
+def _predict(request: Fields, response: Fields, limits: Limits) -> tuple[list[Any], list[Any]]:
     inputs, outputs = _map(messages(request, 2), limits), _map(messages(response, 1), limits)
     rows = list(rows_of_tensors(inputs)) if inputs else []
     return rows, answers_of_tensors(outputs) if outputs else []
@@ -110,16 +110,21 @@ def _written(fields: Fields) -> tuple[list[int], list[Any]]:
     known = _TYPES.get(kinds[-1] if kinds else 0)
     if known is None:
         raise RejectedRecord("protobuf", "a tensor's data type is none of numbers, booleans and strings")
-    sizes = [integers(fields_of(dim), 1) for dim in messages(fields_of(message(fields, 2) or b""), 2)]
-    shape = [size[-1] if size else 0 for size in sizes]
-    shape_of({"shape": shape})
+    shape = [*_shape(message(fields, 2) or b"")]
     content = message(fields, 4)
     return shape, elements(known[0], content, shape) if content else known[1](fields)
 
 
-def _examples(both: Fields, limits: Limits) -> list[Any]:
+@lru_cache(maxsize=1024)
+def _shape(data: bytes) -> tuple[int, ...]:
+    """The shape of a TensorShapeProto: that of a column is the same in every call of as many rows."""
+    sizes = [integers(fields_of(dim), 1) for dim in messages(fields_of(data), 2)]
+    return tuple(shape_of({"shape": [size[-1] if size else 0 for size in sizes]}))
+
+
+def _examples(request: Fields, limits: Limits) -> list[Any]:
     """The rows of `tf.Example`s, with or without a context."""
-    wanted = fields_of(message(fields_of(message(both, 1) or b""), 2) or b"")
+    wanted = fields_of(message(request, 2) or b"")
     plain, with_context = message(wanted, 1), message(wanted, 2)
     listed = fields_of(plain if plain is not None else with_context or b"")
     context = _example(message(listed, 2)) if plain is None else {}
@@ -146,21 +151,21 @@ def _feature(data: bytes | None) -> object:
     return values if len(values) > 1 else next(iter(values), None)
 
 
-def _result(both: Fields) -> Fields:
-    return fields_of(message(fields_of(message(both, 2) or b""), 1) or b"")
+def _result(response: Fields) -> Fields:
+    return fields_of(message(response, 1) or b"")
 
 
-def _classes(both: Fields) -> list[Any]:
+def _classes(response: Fields) -> list[Any]:
     """The scores of each row by class; a class without a name is its place."""
     answers = []
-    for one in messages(_result(both), 1):
+    for one in messages(_result(response), 1):
         listed = [fields_of(entry) for entry in messages(fields_of(one), 1)]
         answers.append({"scores": {text(entry, 1) or str(at): _last(entry, 2) for at, entry in enumerate(listed)}})
     return answers
 
 
-def _values(both: Fields) -> list[Any]:
-    return [_last(fields_of(one), 1) for one in messages(_result(both), 1)]
+def _values(response: Fields) -> list[Any]:
+    return [_last(fields_of(one), 1) for one in messages(_result(response), 1)]
 
 
 def _last(fields: Fields, number: int) -> float:

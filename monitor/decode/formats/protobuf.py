@@ -67,10 +67,11 @@ def _tensors(listed: Sequence[bytes], raw: Sequence[bytes], limits: Limits) -> l
     if raw and len(raw) != len(listed):
         raise RejectedRecord("protobuf", "the message has raw contents, but not of every tensor")
     read_fields = [fields_of(one) for one in listed]
-    require_shapes([integers(fields, 3) for fields in read_fields], limits)
+    shapes = [integers(fields, 3) for fields in read_fields]
+    require_shapes(shapes, limits)
     made = []
-    for at, fields in enumerate(read_fields):
-        name, datatype, shape = text(fields, 1), text(fields, 2), integers(fields, 3)
+    for at, (fields, shape) in enumerate(zip(read_fields, shapes, strict=True)):
+        name, datatype = text(fields, 1), text(fields, 2)
         if raw:
             content: list[Any] = elements(datatype, raw[at], shape)
         else:

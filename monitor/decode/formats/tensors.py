@@ -63,17 +63,18 @@ def tensors_of(listed: Sequence[Mapping[str, object]], limits: Limits, rest: byt
     Raises:
         RejectedRecord: a shape, datatype or length is wrong, or there are too many rows.
     """
-    require_shapes([shape_of(one) for one in listed], limits)
+    shapes = [shape_of(one) for one in listed]
+    require_shapes(shapes, limits)
     made, at = [], 0
-    for one in listed:
+    for one, shape in zip(listed, shapes, strict=True):
         parameters = one.get("parameters")
         size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
         if size is None:
-            made.append(_tensor(one, _flat(one.get("data"))))
+            made.append(_tensor(one, shape, _flat(one.get("data"))))
             continue
         if type(size) is not int or not 0 <= size <= len(rest) - at:
             raise _wrong(one, "its bytes are not all there; put Inference-Header-Content-Length into metadataHeaders")
-        made.append(_tensor(one, elements(str(one.get("datatype")), rest[at : at + size], shape_of(one))))
+        made.append(_tensor(one, shape, elements(str(one.get("datatype")), rest[at : at + size], shape)))
         at += size
     return made
 
@@ -110,11 +111,11 @@ def tensor_of(name: str, shape: Sequence[int], flat: list[object]) -> Tensor:
     Raises:
         RejectedRecord: the shape is another.
     """
-    return _tensor({"name": name, "shape": list(shape)}, flat)
+    one = {"name": name, "shape": list(shape)}
+    return _tensor(one, shape_of(one), flat)
 
 
-def _tensor(one: Mapping[str, object], flat: list[object]) -> Tensor:
-    shape = shape_of(one)
+def _tensor(one: Mapping[str, object], shape: Sequence[int], flat: list[object]) -> Tensor:
     n, width = (shape[0] if shape else 1), math.prod(shape[1:])
     if n * width != len(flat):
         raise _wrong(one, f"it has {len(flat):,} elements, its shape says {n * width:,}")
@@ -132,6 +133,8 @@ def shape_of(one: Mapping[str, object]) -> list[int]:
         RejectedRecord: it is not a list of sizes.
     """
     shape = one.get("shape")
+    if type(shape) is list and len(shape) == 1 and type(shape[0]) is int and 0 <= shape[0] <= MOST_ELEMENTS:
+        return shape  # of a column, mostly
     if not isinstance(shape, list) or not all(type(size) is int and 0 <= size <= MOST_ELEMENTS for size in shape):
         raise _wrong(one, "its shape is not a list of sizes")
     if len(shape) > _MOST_DIMENSIONS or math.prod(shape) > MOST_ELEMENTS:
@@ -186,7 +189,8 @@ def rows_of(tensors: Sequence[Tensor]) -> list[dict[str, object]] | list[object]
     if len(tensors) == 1:
         return tensors[0].rows
     whole = [one.rows if len(one.rows) == count else one.rows * count for one in tensors]
-    return [dict(zip((one.name for one in tensors), row, strict=True)) for row in zip(*whole, strict=True)]
+    names = [one.name for one in tensors]
+    return [dict(zip(names, row, strict=True)) for row in zip(*whole, strict=True)]
 
 
 def _wrong(_one: Mapping[str, object], what: str) -> RejectedRecord:

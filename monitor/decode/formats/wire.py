@@ -5,10 +5,9 @@ Source of the format: protobuf.dev, "Encoding".
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
-from typing import Final
-
-import numpy as np
+from typing import Final, cast
 
 from monitor.errors import RejectedRecord
 
@@ -17,6 +16,12 @@ _EIGHT: Final = 1
 _BYTES: Final = 2
 _FOUR: Final = 5
 _MOST_VARINT: Final = 10
+#: the bytes of a value, by wire type
+_SIZES: Final = {_EIGHT: 8, _FOUR: 4}
+#: a varint that begins with a smaller byte is that byte
+_LONG: Final = 0x80
+#: bytes, and the letter of `struct`, of floats by numpy's name
+_FLOATS: Final = {"<f4": (4, "f"), "<f8": (8, "d")}
 #: the largest field number
 _MOST_FIELD: Final = (1 << 29) - 1
 
@@ -33,7 +38,7 @@ def fields_of(data: bytes) -> Fields:
     found: Fields = {}
     at, end = 0, len(data)
     while at < end:
-        tag, at = (data[at], at + 1) if data[at] < 0x80 else _varint(data, at)
+        tag, at = (data[at], at + 1) if data[at] < _LONG else _varint(data, at)
         number, kind = tag >> 3, tag & 7
         if not 1 <= number <= _MOST_FIELD:
             raise _wrong("it has a field number that there is not")
@@ -41,15 +46,20 @@ def fields_of(data: bytes) -> Fields:
         if kind == _VARINT:
             value, at = _varint(data, at)
         else:
-            size = {_EIGHT: 8, _FOUR: 4}.get(kind, -1)
             if kind == _BYTES:
-                size, at = (data[at], at + 1) if at < end and data[at] < 0x80 else _varint(data, at)
-            if size < 0:
+                size, at = (data[at], at + 1) if at < end and data[at] < _LONG else _varint(data, at)
+            elif kind in _SIZES:
+                size = _SIZES[kind]
+            else:
                 raise _wrong("it has a wire type that there is not")
-            if at + size > end:
+            first, at = at, at + size
+            if at > end:
                 raise _wrong("it ends before it is whole")
-            value, at = data[at : at + size], at + size
-        found.setdefault(number, []).append(value)
+            value = data[first:at]
+        if number in found:
+            found[number].append(value)
+        else:
+            found[number] = [value]
     return found
 
 
@@ -72,10 +82,11 @@ def _wrong(what: str) -> RejectedRecord:
 
 def messages(fields: Fields, number: int) -> list[bytes]:
     """All values of a field of messages, strings or bytes."""
-    found = [value for value in fields.get(number, ()) if isinstance(value, bytes)]
-    if len(found) < len(fields.get(number, ())):
-        raise _wrong("a field has another type")
-    return found
+    found = fields.get(number, [])
+    for value in found:
+        if type(value) is not bytes:
+            raise _wrong("a field has another type")
+    return cast("list[bytes]", found)
 
 
 def message(fields: Fields, number: int) -> bytes | None:
@@ -96,7 +107,10 @@ def integers(fields: Fields, number: int) -> list[int]:
 
 def unsigned(fields: Fields, number: int) -> list[int]:
     """A repeated field of unsigned integers or booleans, packed or not."""
-    return [one for value in fields.get(number, []) for one in _unpacked(value)]
+    found = fields.get(number, [])
+    if len(found) == 1 and type(found[0]) is bytes and len(found[0]) == 1 and found[0][0] < _LONG:
+        return [found[0][0]]  # the shape of a column, mostly
+    return [one for value in found for one in _unpacked(value)]
 
 
 def _unpacked(value: int | bytes) -> Iterator[int]:
@@ -112,7 +126,7 @@ def _unpacked(value: int | bytes) -> Iterator[int]:
 def floats(fields: Fields, number: int, kind: str) -> list[float]:
     """A repeated field of floats, packed or not; `kind` is numpy's name, `<f4` or `<f8`."""
     content = b"".join(messages(fields, number))
-    if len(content) % np.dtype(kind).itemsize:
+    size, code = _FLOATS[kind]
+    if len(content) % size:
         raise _wrong("a list of floats ends before it is whole")
-    values: list[float] = np.frombuffer(content, kind).tolist()
-    return values
+    return [*struct.unpack(f"<{len(content) // size}{code}", content)]

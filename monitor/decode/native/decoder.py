@@ -6,8 +6,9 @@ through the reference decoder, which defines the format.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +17,54 @@ from monitor.clock import LAST_US, MS_US
 from monitor.decode.columns import Events, Group, Rules, Shape
 from monitor.decode.native.fast_decoder import future, incomplete, times
 from monitor.decode.native.gather import CHUNK, CHUNK_BYTES, ColumnsBuilder
-from monitor.decode.native.raw_fields import features_of, parsed, raw_fields
+from monitor.decode.native.raw_fields import one_of, parsed, raw_fields
 from monitor.decode.native.reference_decoder import DecodedRecord, ReferenceDecoder
-from monitor.decode.native.rows import AnyRow, Columns, NativeRows, RowCompiler
+from monitor.decode.native.rows import AnyRow, Columns, Counts, NativeRows, RowCompiler
 from monitor.decode.native.versions import Versions
-from monitor.decode.raw import RawFields
+from monitor.decode.raw import OneEvent, RawFields
 from monitor.decode.values import NO_TIME
 from monitor.errors import RejectedRecord
 from monitor.events import ModelKey
 from monitor.records import RecordBatch
+
+
+class Fast(NamedTuple):
+    """What the compiled decoders made of a chunk of records.
+
+    The columns of all rows, None without any; how many rows each record has, 0 if the reference decoder has to read it,
+    None if each has one; and the rows themselves, None if they are made of the columns when they are needed.
+    """
+
+    columns: Columns | None
+    counts: Counts | None
+    rows: Sequence[AnyRow] | None = None
+
+    @classmethod
+    def nothing(cls, count: int) -> Fast:
+        """The reference decoder has to read all."""
+        return cls(None, (0,) * count)
+
+    @classmethod
+    def of(cls, decoded: Sequence[AnyRow | None], columns: Columns | None) -> Fast:
+        """Of records with one event each."""
+        if all(decoded):
+            return cls(columns, None, cast("Sequence[AnyRow]", decoded))
+        rows = [row for row in decoded if row is not None]
+        return cls(columns, [int(row is not None) for row in decoded], rows)
+
+    def where(self) -> slice | NDArray[np.int64]:
+        """The record of each row: a slice if each record has one."""
+        return slice(None) if self.counts is None else np.repeat(np.arange(len(self.counts)), self.counts)
+
+    def by_record(self, bad: Sequence[int], count: int) -> list[Sequence[AnyRow]]:
+        """The rows of each record, none for one that has a bad row."""
+        rows = self.rows if self.rows is not None else [] if self.columns is None else self.columns.rows()
+        counts = self.counts if self.counts is not None else (1,) * count
+        spoiled, of = {*bad}, list[Sequence[AnyRow]]()
+        for end, number in zip(accumulate(counts), counts, strict=True):
+            is_good = spoiled.isdisjoint(range(end - number, end)) if spoiled else True
+            of.append(rows[end - number : end] if is_good else ())
+        return of
 
 
 class NativeDecoder:
@@ -76,9 +116,9 @@ class NativeDecoder:
         events = self.decode(batch)
         return events, [self._raw_fields(batch, events, group) for group in events.groups]
 
-    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[Mapping[str, object] | None]:
-        """The features of the first event of these records, wanted or not; None where there are none."""
-        return [features_of(self._content(batch, place)) for place in places]
+    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[OneEvent | None]:
+        """The features of one event of each of these records, wanted or not; None where it has none."""
+        return [one_of(self._content(batch, place), int(batch.offsets[place])) for place in places]
 
     def _raw_fields(self, batch: RecordBatch, events: Events, group: Group) -> RawFields:
         return raw_fields(batch, events, group, lambda place: self._content(batch, place))
@@ -94,16 +134,15 @@ class NativeDecoder:
     def _decode_chunk(self, batch: RecordBatch, first: int, count: int, builder: ColumnsBuilder) -> None:
         record_us = record_times(batch, first, count)
         offsets = batch.offsets[first : first + count]
-        decoded, columns = self._decode_fast(batch, first, count)
-        rows, where = _decoded_rows(decoded)
+        fast = self._decode_fast(batch, first, record_us)
+        columns, rows, where = fast.columns, fast.rows, fast.where()
         bad: list[int] = []
         if columns is not None:
             time_us = record_us[where]
             ts, bad = times(columns.ts, time_us, self._rules.zone)
             bad += incomplete(rows, columns) + future(ts, time_us, batch.now_us, self._rules.max_skew_us)
-        if bad or len(rows) < len(decoded):
-            for place in bad:
-                decoded[place if isinstance(where, slice) else where[place]] = None
+        if bad or (fast.counts is not None and not all(fast.counts)):
+            decoded = fast.by_record(bad, len(record_us))
             rows, where = self._decode_rest(batch, first, decoded, record_us, builder)
             columns = self._versions.columns(rows) if rows else None
             if columns is not None:
@@ -111,24 +150,24 @@ class NativeDecoder:
         if columns is not None:
             builder.add(rows, columns, ts, offsets[where])
 
-    def _decode_fast(self, batch: RecordBatch, first: int, count: int) -> tuple[list[AnyRow | None], Columns | None]:
-        return self._versions.decode(batch.values[first : first + count])
+    def _decode_fast(self, batch: RecordBatch, first: int, record_us: NDArray[np.int64]) -> Fast:
+        """The records from there on, whose times are given, by the compiled decoders."""
+        return Fast.of(*self._versions.decode(batch.values[first : first + len(record_us)]))
 
     def _decode_rest(
         self,
         batch: RecordBatch,
         first: int,
-        decoded: list[AnyRow | None],
+        decoded: Sequence[Sequence[AnyRow]],
         record_us: NDArray[np.int64],
         builder: ColumnsBuilder,
-    ) -> tuple[list[AnyRow], list[int]]:
-        """The chunk's rows and their positions in it; the reference decoder reads the values without a row."""
+    ) -> tuple[list[AnyRow], NDArray[np.int64]]:
+        """The chunk's rows and their records; the reference decoder reads the values without a row."""
         rows: list[AnyRow] = []
-        where: list[int] = []
-        for i, row in enumerate(decoded):
-            if row is not None:
-                rows.append(row)
-                where.append(i)
+        counts = [len(of) for of in decoded]
+        for i, of in enumerate(decoded):
+            if of:
+                rows += of
                 continue
             value = batch.values[first + i]
             if value is None:
@@ -137,35 +176,22 @@ class NativeDecoder:
             record = self._record(batch, first + i, int(record_us[i]))
             builder.left_aside += record.left_aside
             rows += record.rows
-            where += [i] * len(record.rows)
-            if len(record.rows) == 1:
-                self._learn(value, record.rows[0])
+            counts[i] = len(record.rows)
+            if record.rows:
+                self._learn(value, record.rows)
             rejected = record.rejected(first + i, int(batch.offsets[first + i]))
             if rejected is not None:
                 builder.rejected.append(rejected)
-        return rows, where
+        return rows, np.repeat(np.arange(len(counts)), counts)
 
     def _record(self, batch: RecordBatch, place: int, record_us: int) -> DecodedRecord:
         """All events of a record that has a value, by the definition of the format."""
         return self._reader.record(cast("bytes", batch.values[place]), record_us, batch.now_us)
 
-    def _checked(self, rows: Sequence[AnyRow], record_us: int, now_us: int) -> bool:
-        """Whether the fields of rows, which are valid one by one, are valid together and in their record's time."""
-        columns, time_us = self._versions.columns(rows), np.full(len(rows), record_us, np.int64)
-        ts, bad = times(columns.ts, time_us, self._rules.zone)
-        return not (bad or incomplete(rows, columns) or future(ts, time_us, now_us, self._rules.max_skew_us))
-
-    def _learn(self, value: bytes, row: AnyRow) -> None:
-        """Remember which decoder fits a value that the reference decoder has read."""
-        self._versions.learn(value, row)
-
-
-def _decoded_rows(decoded: list[AnyRow | None]) -> tuple[Sequence[AnyRow], slice | list[int]]:
-    """The rows that were decoded and their positions: a slice if that is all of them, else a list."""
-    if all(decoded):
-        return cast("list[AnyRow]", decoded), slice(None)
-    places = [i for i, row in enumerate(decoded) if row is not None]
-    return [row for row in decoded if row is not None], places
+    def _learn(self, value: bytes, rows: Sequence[AnyRow]) -> None:
+        """Remember which decoder fits a value whose rows the reference decoder has read."""
+        if len(rows) == 1:
+            self._versions.learn(value, rows[0])
 
 
 def record_times(batch: RecordBatch, first: int = 0, most: int | None = None) -> NDArray[np.int64]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from functools import partial
+from itertools import accumulate
 from typing import Final, NamedTuple, cast
 
 import msgspec
@@ -23,6 +24,13 @@ from monitor.decode.values import NO_TIME, bad_name, time_of, times_of_integers
 _SHALLOW_BYTES: Final = 2 * MAX_DEPTH
 #: least bytes of a feature: "":0,
 _FEATURE_BYTES: Final = 5
+
+#: values of so many bytes are looked at one by one
+_LARGE_BYTES: Final = 1 << 16
+#: bytes that open an object, or a list without the bit that tells them apart, and the one after a key
+_BRACE, _CASE, _COLON = np.uint8(ord("{")), np.uint8(ord("{") ^ ord("[")), np.uint8(ord(":"))
+#: values are counted together that have on average this part less than the limit
+_SPARE: Final = 4
 
 #: escapes of control characters; escaped lone surrogates are refused by the compiled decoder
 _ESCAPE: Final = rb"\\(?:[bfnrt]|u00(?:[0189]|7[fF]))"
@@ -66,7 +74,10 @@ def unsafe_values(values: Sequence[bytes | None], limits: Limits) -> Unsafe:
         safe = longest <= _harmless_bytes(limits) and _is_utf8(joined) and not _holds_controls(joined)
         if safe and not (escapes and _in_a_key(joined)):
             return Unsafe([], escapes)
-    return Unsafe([i for i, value in enumerate(values) if not value or _is_unsafe(value, limits)], escapes)
+    given = [value or b"" for value in values]
+    too_much = {*exceeding(given, limits)}
+    bad = (not value or i in too_much or is_unsafe_text(value, limits) for i, value in enumerate(given))
+    return Unsafe([i for i, is_bad in enumerate(bad) if is_bad], escapes)
 
 
 def _harmless_bytes(limits: Limits) -> int:
@@ -74,15 +85,49 @@ def _harmless_bytes(limits: Limits) -> int:
     return min(_SHALLOW_BYTES, _FEATURE_BYTES * limits.features, limits.record_bytes)
 
 
-def _is_unsafe(value: bytes, limits: Limits) -> bool:
-    return _may_exceed(value, limits) or is_unsafe_text(value, limits)
+def exceeding(values: Sequence[bytes], limits: Limits) -> list[int]:
+    """Positions of values that may be nested too deeply, or may hold an event with too many features."""
+    harmless = _harmless_bytes(limits)
+    places = [i for i, value in enumerate(values) if harmless < len(value) <= _LARGE_BYTES]
+    bad = [i for i, value in enumerate(values) if len(value) > _LARGE_BYTES and _may_exceed(value, limits)]
+    if not places:
+        return bad
+    text = np.frombuffer(b"".join([values[i] for i in places]), np.uint8)
+    ends = [0, *accumulate(len(values[i]) for i in places)]
+    doubtful = {*_over((text | _CASE) == _BRACE, ends, MAX_DEPTH)}
+    if max(len(values[i]) for i in places) > _FEATURE_BYTES * limits.features:
+        doubtful.update(_over(text == _COLON, ends, limits.features))
+    return [*bad, *(places[at] for at in doubtful if _may_exceed(values[places[at]], limits))]
+
+
+def _over(found: NDArray[np.bool_], ends: Sequence[int], most: int) -> Iterator[int]:
+    """Values, between `ends`, that may have more than so many: they are counted in groups, in few calls."""
+    count = len(ends) - 1
+    together = max(1, (most - most // _SPARE) * count // max(1, int(np.count_nonzero(found))))
+    for first in range(0, count, together):
+        last = min(first + together, count)
+        if np.count_nonzero(found[ends[first] : ends[last]]) > most:
+            yield from range(first, last)
 
 
 def _may_exceed(text: bytes, limits: Limits) -> bool:
-    """True if it may be nested too deeply, or may hold an event with too many features."""
+    """`exceeding` for one value."""
     return len(text) > _harmless_bytes(limits) and (
         text.count(b"[") + text.count(b"{") > MAX_DEPTH or text.count(b":") > limits.features
     )
+
+
+def unsafe_texts(values: Sequence[bytes], limits: Limits) -> list[int]:
+    """Positions of values on whose text a compiled decoder might not agree with the reference decoder."""
+    joined = b"\n".join(values)
+    if (
+        max(map(len, values), default=0) <= limits.record_bytes
+        and joined.isascii()
+        and b"\x7f" not in joined
+        and b"\\" not in joined
+    ):
+        return []
+    return [i for i, value in enumerate(values) if is_unsafe_text(value, limits)]
 
 
 def is_unsafe_text(value: bytes, limits: Limits) -> bool:
@@ -94,7 +139,7 @@ def is_unsafe_text(value: bytes, limits: Limits) -> bool:
 
 def may_exceed_with_rows(value: bytes, rows: Sequence[msgspec.Raw], limits: Limits) -> bool:
     """True if one of the rows in a value, or what stands around them, may be nested too deeply or hold too much."""
-    sizes, harmless = [memoryview(row).nbytes for row in rows], _harmless_bytes(limits)
+    sizes, harmless = [*map(len, rows)], _harmless_bytes(limits)
     if len(value) - sum(sizes) > harmless and _may_exceed(value, limits):
         return True
     return any(_may_exceed(bytes(row), limits) for row, size in zip(rows, sizes, strict=True) if size > harmless)
@@ -128,13 +173,18 @@ def _is_utf8(text: bytes) -> bool:
 def badly_named(columns: Columns) -> list[int]:
     """Positions of rows whose model, version or id holds a control character."""
     named = (columns.model, columns.version, columns.id)
-    if not any(_holds_bad(column) for column in named):
+    ends = (columns.model[:1], columns.version[:1]) if columns.of_one_version() else named[:2]
+    if not any(_holds_bad(column) for column in (*ends, columns.id)):
         return []
     return [i for i, names in enumerate(zip(*named, strict=True)) if _holds_bad(names)]
 
 
-def _holds_bad(names: Iterable[object]) -> bool:
-    return bad_name("".join([name for name in names if type(name) is str]))
+def _holds_bad(names: Sequence[object]) -> bool:
+    try:
+        text = "".join(cast("Sequence[str]", names))
+    except TypeError:  # an id is an integer or missing
+        text = "".join([name for name in names if type(name) is str])
+    return bad_name(text)
 
 
 def decode_all(decode: Decode, values: Sequence[bytes]) -> list[AnyRow | None]:
@@ -189,11 +239,11 @@ def _make_missing(features: msgspec.Struct) -> None:
             setattr(features, name, None)
 
 
-def incomplete(rows: Sequence[AnyRow], columns: Columns) -> list[int]:
-    """Positions of rows that lack a field which their type requires."""
+def incomplete(rows: Sequence[AnyRow] | None, columns: Columns) -> list[int]:
+    """Positions of rows (None: those of the columns) that lack a field which their type requires."""
     bad = [] if all(columns.model) else [i for i, model in enumerate(columns.model) if not model]
     if not columns.are_predictions():
-        bad += [i for i, row in enumerate(rows) if not _is_complete(row)]
+        bad += [i for i, row in enumerate(columns.rows() if rows is None else rows) if not _is_complete(row)]
     return bad
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
-from operator import itemgetter
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
@@ -15,16 +14,15 @@ from numpy.typing import NDArray
 
 from monitor.decode.columns import MISSING, TYPE_VALUE, Events, Group, Outcomes, Rejected, Shape
 from monitor.decode.derived import derived_cells, value_of
+from monitor.decode.native.probabilities import confidences, probabilities
 from monitor.decode.native.rows import AnyRow, Columns, RowDecoder, is_given, kind_of, label_of
-from monitor.decode.values import category_value, numeric_value
-from monitor.events import FEATURES, KINDS, LABEL, PREDICTION, ModelKey, canonical
+from monitor.decode.values import category_value, may_hold_odd, numeric_value
+from monitor.events import FEATURES, KINDS, LABEL, PREDICTION, ModelKey
 
 #: rows turned into columns at a time, so that their objects fit the processor's cache
 CHUNK: Final = 600
 #: ... and so many bytes of their values, where vectors or texts are among them
 CHUNK_BYTES: Final = 1 << 20
-#: the sum of probabilities from which on those that are left out are 0
-ALL_GIVEN: Final = 0.999
 
 _KIND_CODES: Final = {kind: code for code, kind in enumerate(KINDS)}
 #: types of the cells of a column that needs no conversion, by kind of the feature
@@ -59,10 +57,17 @@ class ColumnsBuilder:
         self.tombstones = 0
         self.left_aside = 0
 
-    def add(self, rows: Sequence[AnyRow], columns: Columns, ts: NDArray[np.int64], offset: NDArray[np.int64]) -> None:
-        """Add valid rows, with their columns, times in microseconds and offsets, all of the same length."""
-        kind = _kinds(rows, columns)
+    def add(
+        self, rows: Sequence[AnyRow] | None, columns: Columns, ts: NDArray[np.int64], offset: NDArray[np.int64]
+    ) -> None:
+        """Add valid rows (None: those of the columns), with their columns, times in microseconds and offsets, all of
+        the same length."""
         is_one_version = columns.of_one_version()
+        kind = np.full(len(ts), PREDICTION, np.int8) if columns.are_predictions() else None
+        if rows is None and (kind is None or not is_one_version):
+            rows = columns.rows()
+        if kind is None:
+            kind = np.fromiter((_KIND_CODES[kind_of(row)] for row in rows or ()), np.int8, len(ts))
         key = self._key_indices(columns, is_one_version)
         self._kind.append(kind)
         self._key.append(key)
@@ -72,8 +77,8 @@ class ColumnsBuilder:
         self._id_key.append(id_key)
         self._join_key.append(join_key)
         first = self._count
-        self._count += len(rows)
-        if is_one_version and not kind.any():
+        self._count += len(kind)
+        if rows is None or (is_one_version and not kind.any()):
             builder = self._builder(int(key[0]))
             if builder is not None:
                 builder.add_columns(columns, kind, np.arange(first, self._count))
@@ -214,9 +219,9 @@ class _GroupBuilder:
             prediction[i] = label[i] = None
             score[i] = MISSING
         if self._confidence is not None:
-            self._confidence.append(_confidences(columns.scores, prediction))
+            self._confidence.append(confidences(columns.scores, prediction))
         if self._classes:
-            self._probabilities.append(_probabilities(columns.scores, self._classes))
+            self._probabilities.append(probabilities(columns.scores, self._classes))
         self._prediction += prediction
         self._label += label
         self._score.append(score)
@@ -232,16 +237,20 @@ class _GroupBuilder:
             whole = [struct if is_given(struct) else absent for struct in structs]
             columns = list(zip(*map(msgspec.structs.astuple, whole), strict=True))
         self._has_features.append(has_features)
-        widened = self._decoder.widened
+        widened, unchecked = self._decoder.widened, self._decoder.unchecked
         block = np.empty((len(self._decoder.numeric), count), np.float64)
         for place, field in enumerate(self._decoder.numeric):
             column: Sequence[object] = columns[field]
             if widened[field] and not _NUMBERS.issuperset(map(type, column)):
                 column = list(map(numeric_value, column))
             block[place] = _floats(column)
+            if unchecked and not np.isfinite(block[place]).all():
+                block[place] = _floats(list(map(numeric_value, column)))
         for place, field in enumerate(self._decoder.categorical):
             column = columns[field]
-            if widened[field] and not _CATEGORIES.issuperset(map(type, column)):
+            if (widened[field] and not _CATEGORIES.issuperset(map(type, column))) or (
+                unchecked and may_hold_odd(column)
+            ):
                 column = list(map(category_value, column))
             self._categorical[place] += column
         self._numeric.append(self._with_derived(block, columns))
@@ -253,7 +262,7 @@ class _GroupBuilder:
         blocks, place = [block], len(self._decoder.categorical)
         for derived, field in zip(self._derived, self._decoder.derived, strict=True):
             column = columns[field]
-            if self._decoder.widened[field]:
+            if self._decoder.widened[field] or self._decoder.unchecked:
                 column = list(map(value_of(derived.kind), column))
             numbers, categories = derived_cells(derived, column)
             blocks.append(numbers)
@@ -300,12 +309,6 @@ def _floats(column: Sequence[object]) -> NDArray[np.float64]:
 
 def _joined(parts: list[NDArray[_T]], kind: type[_T]) -> NDArray[_T]:
     return np.concatenate(parts) if parts else np.empty(0, kind)
-
-
-def _kinds(rows: Sequence[AnyRow], columns: Columns) -> NDArray[np.int8]:
-    if columns.are_predictions():
-        return np.full(len(rows), PREDICTION, np.int8)
-    return np.fromiter((_KIND_CODES[kind_of(row)] for row in rows), np.int8, len(rows))
 
 
 def _id_keys_of_one(columns: Columns) -> tuple[_Keys, _Keys]:
@@ -356,36 +359,3 @@ def _scores(columns: Columns, positive: str) -> NDArray[np.float64]:
             probability = scores.get(positive)
             score[i] = MISSING if probability is None else probability
     return score
-
-
-def _confidences(scores: Sequence[object], predictions: Sequence[object]) -> NDArray[np.float64]:
-    """The entry of `scores` for the predicted class; MISSING without either."""
-    confidence = np.full(len(predictions), MISSING)
-    names: dict[object, str] = {}
-    for i, (by_class, predicted) in enumerate(zip(scores, predictions, strict=True)):
-        if predicted is not None and isinstance(by_class, dict):
-            name = names.get(predicted)
-            if name is None:
-                name = names[predicted] = canonical(predicted)  # type: ignore[arg-type]  # text, a number or a boolean
-            probability = by_class.get(name)
-            if probability is not None:
-                confidence[i] = probability
-    return confidence
-
-
-def _probabilities(scores: Sequence[object], classes: tuple[str, ...]) -> NDArray[np.float32]:
-    """The entries of `scores` for all classes (n, K); NaN where one is not known.
-
-    Classes that are left out have the probability 0 where the others sum up to 1.
-    """
-    try:
-        found = np.array(list(map(itemgetter(*classes), cast("Sequence[Any]", scores))), np.float64)
-    except (KeyError, TypeError):  # some are left out, or there are no scores
-        nothing = (None,) * len(classes)
-        rows = [tuple(map(one.get, classes)) if isinstance(one, dict) else nothing for one in scores]
-        found = np.array(rows, np.float64)
-    found = found.reshape(len(scores), len(classes))
-    unknown = np.isnan(found)  # None becomes NaN
-    if unknown.any():
-        found[unknown & (np.nansum(found, axis=1) >= ALL_GIVEN)[:, None]] = 0.0
-    return found.astype(np.float32)

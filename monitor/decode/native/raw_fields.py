@@ -10,7 +10,7 @@ import numpy as np
 
 from monitor.decode.columns import Events, Group, Limits
 from monitor.decode.native.reference_decoder import parse_fast
-from monitor.decode.raw import RawColumn, RawFields
+from monitor.decode.raw import OneEvent, RawColumn, RawFields
 from monitor.decode.surveyed import Ints
 from monitor.events import PREDICTION
 from monitor.records import RecordBatch
@@ -22,6 +22,8 @@ FIELDS: Final = frozenset(
 
 Object = dict[str, Any]
 
+#: spreads offsets over places, whatever their steps
+_SPREAD: Final = 0xD6E8FEB86659FD93
 _DECODE: Final = msgspec.json.Decoder().decode
 
 
@@ -41,12 +43,17 @@ def raw_fields(batch: RecordBatch, events: Events, group: Group, content_of: Cal
     )
 
 
-def features_of(content: object) -> Mapping[str, object] | None:
-    """The features of an event, or of the first one of a list; None without any, and for what is no event."""
-    if type(content) is list:
-        content = content[0] if content else None
+def one_of(content: object, offset: int) -> OneEvent | None:
+    """The features of the event of a record at an offset, or of one of its events; None where it has none.
+
+    Which one depends on the offset alone: over many records, every place has its turn.
+    """
+    place = 0
+    if type(content) is list and content:
+        place = (offset * _SPREAD >> 32) % len(content)
+        content = content[place]
     features = content.get("features") if type(content) is dict else None
-    return features if type(features) is dict else None
+    return OneEvent(place, features) if type(features) is dict else None
 
 
 def _objects(batch: RecordBatch, events: Events, group: Group, content_of: Callable[[int], object]) -> Iterator[Object]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import starmap
+from itertools import chain, compress, repeat, starmap
 from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar, get_type_hints
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from monitor.decode.columns import ABSENT, ABSENT_VALUE, TYPE_NAN, TYPE_VALUE, Shape
+from monitor.decode.columns import ABSENT, ABSENT_VALUE, TYPE_NAN, TYPE_VALUE, Limits, Shape
 from monitor.decode.derived import value_of
 from monitor.decode.values import NAME_LENGTH, category_value, numeric_value
 from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC
@@ -84,18 +84,32 @@ class InSteps:
         return starmap(Row, map(self._fields_of, map(self._decode, values)))
 
 
-#: the compiled decoder of a record of many events: their texts, and their rows. It gets the value of the record, and
-#: the fields of all events that are not in it, by name
-DecodeRows = Callable[[bytes, Mapping[str, object]], tuple[Sequence[msgspec.Raw], list[AnyRow]]]
+class ManyDecoder(Protocol):
+    """The compiled decoder of records that hold many events, or of events that were parsed already."""
+
+    def read(self, values: Sequence[Any], limits: Limits) -> list[Any]:
+        """The record of each value (bytes, or a tree) as the decoder has it; None if the reference decoder has to read
+        it."""
+
+    def columns(self, records: Sequence[Any], outside: Mapping[str, Sequence[object]]) -> tuple[Columns | None, Counts]:
+        """The columns of all events of some records, None without any, and how many each record has: 0 if the
+        reference decoder has to read it.
+
+        `outside` are fields that are not in the records, by name with one for each record.
+        """
+
+
+#: numbers of events, by record
+Counts = Sequence[int]
 
 
 class Compiled(NamedTuple):
-    """The compiled decoder of a record of one event, or that of a record of many, and the type of the features struct
+    """The compiled decoder of a record of one event, or that of records of many, and the type of the features struct
     in its rows."""
 
     decode: Decode | None
     features_type: type[msgspec.Struct]
-    rows: DecodeRows | None = None
+    many: ManyDecoder | None = None
 
 
 class FeatureField(NamedTuple):
@@ -111,6 +125,8 @@ class RowCompiler(Protocol):
 
     #: what stands before the model and the version in a record: a hint which version a record is of
     spellings: Sequence[bytes]
+    #: whether the values of features are as a parser gave them: floats may not be finite, texts may hold surrogates
+    unchecked: bool
 
     def names(self, content: object) -> Sequence[str]:
         """The features of a record's first event in their order, from the record as JSON."""
@@ -132,6 +148,7 @@ class NativeRows:
     """A record is a native event."""
 
     spellings: Sequence[bytes] = (b'"model"', b'"version"')
+    unchecked = False
 
     def names(self, content: object) -> Sequence[str]:
         features = content.get("features") if isinstance(content, dict) else None
@@ -176,6 +193,15 @@ class Columns(NamedTuple):
     def of(cls, rows: Sequence[AnyRow]) -> Columns:
         """The columns of at least one row."""
         return cls._make(zip(*map(msgspec.structs.astuple, rows), strict=True))
+
+    def rows(self) -> list[AnyRow]:
+        """The rows of these columns."""
+        return [*starmap(Row, zip(*self, strict=True))]
+
+    def of_records(self, counts: Counts, kept: Sequence[bool]) -> Columns | None:
+        """The rows of some records only; `counts` are the rows of each."""
+        keeps = [*chain.from_iterable(map(repeat, kept, counts))]
+        return Columns._make(tuple(compress(column, keeps)) for column in self) if any(keeps) else None
 
     def are_predictions(self) -> bool:
         """Whether all rows certainly are predictions: by their type, or without one by their output."""
@@ -230,7 +256,7 @@ class RowDecoder:
     """Decodes the events of one model version; `shape` is None for versions whose features are not wanted.
 
     `decode` is None if msgspec cannot compile a decoder (the name of a feature holds a quote or a backslash), or if
-    records hold many events, which `decode_rows` decodes. The fields of the features struct have the order of a first
+    records hold many events, which `many` decodes. The fields of the features struct have the order of a first
     event (`seen`): msgspec finds a field at once if it is the next one, and searches otherwise. `numeric` and
     `categorical` are the field numbers of the wanted features of that kind, in the order of `shape.key_features`;
     `derived` those of vectors and texts. `widened` fields hold values of any type.
@@ -260,7 +286,9 @@ class RowDecoder:
         self._failures = [0] * len(self._fields)
         self.features_type: type[msgspec.Struct]
         self.decode: Callable[[bytes], AnyRow] | None
-        self.decode_rows: DecodeRows | None = None
+        self.many: ManyDecoder | None = None
+        #: see `RowCompiler.unchecked`
+        self.unchecked = compiler.unchecked
         self._build()
 
     def _build(self) -> None:
@@ -274,14 +302,14 @@ class RowDecoder:
             self.features_type = msgspec.defstruct("Features", fields, rename=names, gc=False)
         except ValueError:  # msgspec rejects names that have to be escaped, and lone surrogates
             self.features_type = msgspec.defstruct("Features", fields, gc=False)
-            self.decode = self.decode_rows = None
+            self.decode = self.many = None
             self.absent = self.features_type()
             return
         model, version = (Any if self._any[0] else _FullName), (Any if self._any[1] else _Name | _Word | None)
         compiled = self._compiler.compile(self.features_type, cells, row_types(self.features_type, model, version))
-        self.decode = self.decode_rows = None
+        self.decode = self.many = None
         if compiled is not None:
-            self.decode, self.features_type, self.decode_rows = compiled
+            self.decode, self.features_type, self.many = compiled
         self.absent = self.features_type()
 
     def features(self, raw: dict[str, object]) -> msgspec.Struct:

@@ -10,17 +10,14 @@ from msgspec import UNSET
 
 from monitor.decode.columns import Rules, Shape
 from monitor.decode.native.fast_decoder import (
-    REFUSED,
     badly_named,
     decode_all,
     decode_one,
-    is_unsafe_text,
-    may_exceed_with_rows,
     unsafe_values,
 )
 from monitor.decode.native.reference_decoder import parse_fast
 from monitor.decode.native.rows import AnyRow, Columns, RowCompiler, RowDecoder, kind_of
-from monitor.decode.values import NAME_LENGTH, bad_name
+from monitor.decode.values import bad_name
 from monitor.events import ModelKey
 
 #: most decoders, and most spellings (the raw text of a record's fields `model` and `version`), in the cache
@@ -45,7 +42,7 @@ class Versions:
     ) -> None:
         self._compiler = compiler
         self._shapes = shapes
-        self._limits = rules.limits
+        self.limits = rules.limits
         self._model, self._version = rules.model, rules.version
         self._unwanted = self._compile(None, ())
         self._decoders: dict[tuple[str, str], RowDecoder] = {}
@@ -86,14 +83,22 @@ class Versions:
     def columns(self, rows: Sequence[AnyRow]) -> Columns:
         """The columns of at least one row, with the input's own model and version if it has them."""
         columns = Columns.of(rows)
-        if self._model is not None:
-            columns = columns._replace(model=(self._model,) * len(rows))
-        if self._version is not None:
-            columns = columns._replace(version=(self._version,) * len(rows))
-        elif set(map(type, columns.version)) != {str}:
+        if self._version is None and set(map(type, columns.version)) != {str}:
             for row in rows:
                 row.version = "" if row.version is None else str(row.version)
             columns = columns._replace(version=tuple(row.version for row in rows))
+        return self.finished(columns)
+
+    def finished(self, columns: Columns) -> Columns:
+        """The columns with the input's own model and version if it has them, and versions as texts."""
+        count = len(columns.model)
+        if self._model is not None:
+            columns = columns._replace(model=(self._model,) * count)
+        if self._version is not None:
+            columns = columns._replace(version=(self._version,) * count)
+        elif set(map(type, columns.version)) != {str}:
+            texts = ("" if version is None else str(version) for version in columns.version)
+            columns = columns._replace(version=tuple(texts))
         return columns
 
     def decode(
@@ -107,7 +112,7 @@ class Versions:
         `outside` are fields that are not in the values, which win, by name with one for each value; `doubtful` are the
         positions of values that need the reference decoder.
         """
-        unsafe = unsafe_values(values, self._limits)
+        unsafe = unsafe_values(values, self.limits)
         skipped = {*unsafe.places, *doubtful}
         places = [i for i in range(len(values)) if i not in skipped] if skipped else range(len(values))
         kept = [values[i] for i in places] if skipped else values
@@ -188,37 +193,37 @@ class Versions:
             self._mixed = self._mixed or used[i].shape is not None
             self._current = right
 
-    def _decoder_of_new(self, key: ModelKey, value: bytes) -> RowDecoder:
+    def _decoder_of_new(self, key: ModelKey, value: object) -> RowDecoder:
         """The decoder of a new model version, with the fields in the order of this first event."""
-        return self.decoder_of(key, self._compiler.names(parse_fast(value, self._limits)))
+        content = parse_fast(value, self.limits) if isinstance(value, bytes) else value
+        return self.decoder_of(key, self._compiler.names(content))
 
-    def decode_rows(self, value: bytes, outside: Mapping[str, object]) -> list[AnyRow] | None:
-        """The events of a value that holds many of one model version; None if it needs the reference decoder.
+    def likely(self, value: object) -> RowDecoder:
+        """The decoder to try first for a record of many events, or for events that were parsed already."""
+        if not self._mixed:
+            return self._current
+        if isinstance(value, bytes):
+            return self._spellings.get(self._spelling(value), self._current)
+        first = value[0] if isinstance(value, list) and value else value
+        if not isinstance(first, dict):
+            return self._current
+        model = first.get("model") if self._model is None else self._model
+        version = first.get("version") if self._version is None else self._version
+        return self._decoders.get((str(model), "" if version is None else str(version)), self._current)
 
-        `outside` are fields of all of them that are not in the value.
-        """
-        rows = self._rows_by(self._current, value, outside)
-        if not rows:
-            return None
-        columns = self.columns(rows)
-        if not columns.of_one_version() or not columns.model[0] or badly_named(columns):
-            return None
-        key = ModelKey(columns.model[0], columns.version[0])
-        right = self._decoders.get(key) or self._decoder_of_new(key, value)
-        if right is self._current or right.shape is None:
-            return rows
-        self._current = right
-        return self._rows_by(right, value, outside)
+    def right_for(self, model: str, version: str, value: object) -> RowDecoder:
+        """The decoder of a model version, of which a value is an event."""
+        return self._decoders.get((model, version)) or self._decoder_of_new(ModelKey(model, version), value)
 
-    def _rows_by(self, decoder: RowDecoder, value: bytes, outside: Mapping[str, object]) -> list[AnyRow] | None:
-        if decoder.decode_rows is None or is_unsafe_text(value, self._limits):
-            return None
-        try:
-            texts, rows = decoder.decode_rows(value, outside)
-        except REFUSED:
-            return None
-        too_long = any(isinstance(row.id, str) and len(row.id) > NAME_LENGTH for row in rows)
-        return None if too_long or may_exceed_with_rows(value, texts, self._limits) else rows
+    def settle(self, right: RowDecoder) -> None:
+        """All records of a chunk are of one version: its decoder is tried first from now on."""
+        self._current, self._mixed = right, False
+
+    def remember(self, value: object, right: RowDecoder) -> None:
+        """A chunk has several versions: a record of many events, or the events, of one of them."""
+        self._mixed = True
+        if isinstance(value, bytes):
+            self._spellings[self._spelling(value)] = right
 
     def learn(self, value: bytes, row: AnyRow) -> None:
         """Remember the decoder for the spelling of a value that the reference decoder has read."""

@@ -14,6 +14,7 @@ from monitor.decode.encodings.json import JsonEncoding
 from monitor.decode.layout import Event, LeftAside
 from monitor.decode.layout_decoder import LayoutDecoder
 from monitor.decode.native.decoder import NativeDecoder
+from monitor.decode.raw import OneEvent
 from monitor.errors import RejectedRecord
 from monitor.events import ModelKey, Partition
 from monitor.records import Envelope, RecordBatch
@@ -109,4 +110,4 @@ def test_a_survey_has_all_fields_and_those_that_nobody_reads() -> None:
     raw = events.groups[0].raw
     assert raw is not None
     assert raw.features.keys() == fields.features.keys()
-    assert decoder().features(batch_of([box]), [0]) == [{"AGE": 1, "NEW": [2]}]
+    assert decoder().features(batch_of([box]), [0]) == [OneEvent(0, {"AGE": 1, "NEW": [2]})]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 from monitor.clock import ManualClock
 from monitor.decode import decoder
 from monitor.decode.columns import ABSENT, ABSENT_VALUE, MISSING, Events, Group, Rejected, Rules
-from monitor.decode.raw import RawColumn, RawFields
+from monitor.decode.raw import OneEvent, RawColumn, RawFields
 from monitor.decode.surveyed import Ints
 from monitor.decode.values import category_value, numeric_value
 from monitor.events import PREDICTION, ModelKey
@@ -67,9 +67,9 @@ class TabLines:
         events, (lines, _) = self.decode(batch), self._lines(batch)
         return events, [self._fields([lines[row].features for row in group.rows]) for group in events.groups]
 
-    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[Mapping[str, object] | None]:
+    def features(self, batch: RecordBatch, places: Iterable[int]) -> list[OneEvent | None]:
         lines, _ = self._lines(batch)
-        first = {line.record: line.features for line in reversed(lines)}
+        first = {line.record: OneEvent(0, line.features) for line in reversed(lines)}
         return [first.get(place) for place in places]
 
     def _lines(self, batch: RecordBatch) -> tuple[list[Line], list[Rejected]]:

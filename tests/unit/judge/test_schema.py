@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import chi2_contingency
+from scipy.stats import chi2_contingency, chisquare
 
+from monitor.count.columns.sample import Sampled, rows_of, sample_of
 from monitor.count.columns.schema import EVERY, SchemaCounter, sampled
 from monitor.decode.columns import Limits, Rules
 from monitor.decode.native.decoder import NativeDecoder
+from monitor.decode.raw import OneEvent
 from monitor.reference.configured import as_configured
 from monitor.settings.model import Model
 from monitor.stats.tallies import names
@@ -200,22 +203,49 @@ def test_the_chance_of_two_samples_is_that_of_a_contingency_table() -> None:
     assert same_shares(np.zeros(5, np.int64), np.ones(5, np.int64)) == 1.0
 
 
-def first_features(value: bytes | None) -> Mapping[str, object] | None:
-    """The features of a record's first event."""
-    (found,) = NativeDecoder(lambda _: None, Rules(LIMITS, 0)).features(batch_of([value]), [0])
+def one_event(value: bytes | None, offset: int = 0) -> OneEvent | None:
+    """The event of a record, or one of its events, that is sampled."""
+    batch = batch_of([value])
+    batch.offsets[:] = offset
+    (found,) = NativeDecoder(lambda _: None, Rules(LIMITS, 0)).features(batch, [0])
     return found
 
 
-@pytest.mark.parametrize("value", [None, b"", b"[]", b"nonsense", b'{"features": 3}', b'{"label": 1}'])
+@pytest.mark.parametrize("value", [None, b"", b"[]", b"nonsense", b'{"features": 3}', b'{"label": 1}', b"[7]"])
 def test_what_has_no_features_has_none(value: bytes | None) -> None:
-    assert first_features(value) is None
+    assert one_event(value) is None
 
 
-def test_the_first_event_of_an_array_is_looked_at() -> None:
-    value = raw([{"features": {"a": float("nan")}}, {"features": {"b": 2}}])
-    features = first_features(value)
-    assert features is not None
-    assert list(features) == ["a"]
+def test_every_event_of_an_array_has_its_turn() -> None:
+    value = raw([{"features": {f"f{at}": float("nan")}} for at in range(5)])
+    turns: Counter[int] = Counter()
+    for offset in sampled(np.arange(100_000)).tolist():
+        found = one_event(value, offset)
+        assert found is not None
+        assert [*found.features] == [f"f{found.place}"]
+        assert one_event(value, offset) == found
+        turns[found.place] += 1
+    assert sorted(turns) == [0, 1, 2, 3, 4]
+    assert chisquare([turns[at] for at in range(5)]).pvalue > 0.001
+
+
+def test_a_sampled_event_is_counted_as_itself_between_events_that_are_rejected() -> None:
+    """Its own model and time, and not those of an event that is in its place because others are not there."""
+    good = [{"model": f"m{at}", "ts": 1_764_000_000_000 + at, "features": {f"f{at}": 1}} for at in range(6)]
+    content: list[object] = [*good]
+    content[1], content[4] = 7, {"model": "m4", "features": 3}
+    values: list[bytes | None] = [raw(content)] * 4_000
+    batch = batch_of(values)
+    decoder = NativeDecoder(lambda _: None, Rules(LIMITS, 0))
+    events, sample = decoder.decode(batch), sample_of(batch, decoder)
+    places: set[int | None] = set()
+    for one, row in zip(sample, rows_of(sample, events), strict=True):
+        assert row is not None
+        assert events.keys[events.key[row]].model == f"m{one.place}"
+        assert events.offset[row] == one.offset
+        places.add(one.place)
+    assert places == {0, 2, 3, 5}
+    assert rows_of([Sampled(int(batch.offsets[0]), at, {}) for at in (1, 4)], events) == [None, None]
 
 
 def test_settings_name_the_cause() -> None:
