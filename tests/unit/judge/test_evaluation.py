@@ -218,9 +218,8 @@ def test_a_column_is_reported_to_have_moved_only_where_its_mean_went_the_same_wa
 
 
 def test_the_share_in_a_findings_words_changed_by_what_its_headline_says() -> None:
-    """The lowest cut has more evidence, the middle one a larger change."""
     inspected = window({}, values=0)
-    inspected.counts[0, 0, :WIDTH] = 130, 245, 315, 310
+    inspected.counts[0, 0, :WIDTH] = 130, 245, 315, 310  # the lowest cut has more evidence, the middle one moved more
     evaluator = judge()
     found = by_subject(evaluator.findings(evaluator.evaluate(inspected, ALPHA), None))["x", "distribution"]
     assert "cut-point distance 0.12" in found.headline

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.events import ACCEPTED, OUTCOMES, REASONS, REJECTED, ModelKey, Partition
@@ -31,6 +29,7 @@ from monitor.publish.snapshot import (
     OutcomeView,
     Snapshot,
 )
+from tests.series_by_library import ByTheLibrary
 from tests.snapshots import BY_GROUP, CALLS, IN_WARMUP, busy_snapshot, promise_of, wide_snapshot, with_labels
 
 CREDIT = ModelKey("credit", "1")
@@ -323,26 +322,6 @@ def test_two_columns_of_one_name_do_not_break_the_scrape() -> None:
     model = ModelView(CREDIT, columns=(AGE, AGE), promise=promise_of("AGE", "AGE"))
     text = render(Snapshot(restored=True, models=(model,)))
     assert text.count(SMALLEST.encode() + b"{") == text.count(b"driftd_feature_watched{") == 1
-
-
-class ByTheLibrary:
-    """The same page as prometheus_client writes it."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-
-    def collect(self) -> Iterator[Metric]:
-        for series in REGISTER:
-            if series.of_model and not self._snapshot.restored:
-                continue
-            family = Metric(series.name.removesuffix("_total"), series.meaning, series.kind)
-            shown: set[tuple[str, ...]] = set()
-            for row, number in series.rows(self._snapshot):
-                cleaned = tuple(clean_label(value) for value in row)
-                if cleaned not in shown:
-                    shown.add(cleaned)
-                    family.add_sample(series.name, dict(zip(series.labels, cleaned, strict=True)), number)
-            yield family
 
 
 SNAPSHOTS = {
