@@ -196,6 +196,7 @@ def test_a_pane_has_the_time_of_each_of_its_events() -> None:
         total.merge(clock.timed(Pane(PaneKey(CREDIT, ""), start, start + PANE_US, tally)).tally)
     one = seasons_at(seasons, twice[0])
     assert total.further[COUNTS].tolist() == (14 * one).tolist()
+    assert np.abs(seasons.vectors(twice) - np.array([seasons.vector(us) for us in twice])).max() <= 1
 
 
 def seasons_at(seasons: Seasons, us: int) -> Ints:
@@ -392,10 +393,3 @@ def test_panes_of_a_model_without_waves_are_left_as_they_are() -> None:
     assert pane.tally.further == {}
     side = Compared.of(PreparedReference.of(plain), numeric=True)
     assert side.expected(window_of(1, (Block(0, 1, Tally.empty(3, plain.width)),))) is None
-
-
-def test_times_together_have_the_vectors_of_each_alone() -> None:
-    seasons = usual().seasons
-    assert seasons is not None
-    times = [START_US + hours * HOUR_US for hours in range(-30, 31, 7)]
-    assert np.abs(seasons.vectors(times) - np.array([seasons.vector(us) for us in times])).max() <= 1
