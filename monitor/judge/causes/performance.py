@@ -28,7 +28,7 @@ from monitor.judge.windows.label_windows import LabelPyramid, LabelWindow
 from monitor.judge.windows.late_cohorts import LateCohorts, MatureCohort
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import Records
-from monitor.judge.words.errors import Change, detail, effect_unit, headline, shown
+from monitor.judge.words.errors import Change, detail, effect_unit, headline, new_classes, shown
 from monitor.reference.performance_part import is_judged
 from monitor.stats.performance.figures import BIAS, CALIBRATION_ERROR, COST, MAE, labelled
 from monitor.stats.performance.judged_errors import LEAST_EFFECTS, TWO_SIDED, all_moments, judged, other_side
@@ -227,7 +227,7 @@ class Performance(SequentialCause):
             exceedance=float(found.over[at]),
             direction=change.direction,
             detail=detail(change, tally, reference, labelled(tally, self._meaning.task), self._meaning),
-            headline=headline(change, self._meaning, name),
+            headline=headline(change, self._meaning, name, new_classes(tally, reference)),
             ticket_reason=found.ticket_reason(at),
             records=window.records(),
         )
