@@ -36,16 +36,17 @@ class FanOut:
     shared_of: Callable[[object], Sequence[object]]
     adds_index: bool
 
-    def read(self, values: Sequence[bytes], limits: Limits) -> list[Any]:
-        """The record of each value; None if the reference decoder has to read it."""
-        unsafe = {*unsafe_texts(values, limits)}
-        unsafe.update(at for at in exceeding(values, limits) if self._exceeds(values[at], limits))
-        if not unsafe:
+    def read(self, values: Sequence[bytes], limits: Limits) -> tuple[list[Any], bool]:
+        """See `ManyDecoder`."""
+        unsafe, escapes = unsafe_texts(values, limits)
+        exceed = [at for at in exceeding(values, limits) if self._exceeds(values[at], limits)]
+        left = {*unsafe, *exceed}
+        if not left:
             try:
-                return [*map(self.decode, values)]
+                return [*map(self.decode, values)], escapes
             except REFUSED:
                 pass
-        return [None if at in unsafe else self._record(value) for at, value in enumerate(values)]
+        return [None if at in left else self._record(value) for at, value in enumerate(values)], escapes
 
     def _record(self, value: bytes) -> object | None:
         try:

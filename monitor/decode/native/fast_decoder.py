@@ -29,6 +29,8 @@ _FEATURE_BYTES: Final = 5
 _LARGE_BYTES: Final = 1 << 16
 #: bytes that open an object, or a list without the bit that tells them apart, and the one after a key
 _BRACE, _CASE, _COLON = np.uint8(ord("{")), np.uint8(ord("{") ^ ord("[")), np.uint8(ord(":"))
+#: both are the same in bytes that open something, in colons, and in few others
+_ANY_MASK, _ANY = np.uint8(0b00011110), np.uint8(ord("{") & 0b00011110)
 #: values are counted together that have on average this part less than the limit
 _SPARE: Final = 4
 
@@ -94,9 +96,11 @@ def exceeding(values: Sequence[bytes], limits: Limits) -> list[int]:
         return bad
     text = np.frombuffer(b"".join([values[i] for i in places]), np.uint8)
     ends = [0, *accumulate(len(values[i]) for i in places)]
-    doubtful = {*_over((text | _CASE) == _BRACE, ends, MAX_DEPTH)}
-    if max(len(values[i]) for i in places) > _FEATURE_BYTES * limits.features:
-        doubtful.update(_over(text == _COLON, ends, limits.features))
+    # most values have few of all these bytes together
+    doubtful = {*_over((text & _ANY_MASK) == _ANY, ends, min(MAX_DEPTH, limits.features))}
+    if doubtful:
+        deep, wide = _over((text | _CASE) == _BRACE, ends, MAX_DEPTH), _over(text == _COLON, ends, limits.features)
+        doubtful &= {*deep, *wide}
     return [*bad, *(places[at] for at in doubtful if _may_exceed(values[places[at]], limits))]
 
 
@@ -117,17 +121,14 @@ def _may_exceed(text: bytes, limits: Limits) -> bool:
     )
 
 
-def unsafe_texts(values: Sequence[bytes], limits: Limits) -> list[int]:
-    """Positions of values on whose text a compiled decoder might not agree with the reference decoder."""
+def unsafe_texts(values: Sequence[bytes], limits: Limits) -> Unsafe:
+    """The values on whose text a compiled decoder might not agree with the reference decoder."""
     joined = b"\n".join(values)
-    if (
-        max(map(len, values), default=0) <= limits.record_bytes
-        and joined.isascii()
-        and b"\x7f" not in joined
-        and b"\\" not in joined
-    ):
-        return []
-    return [i for i, value in enumerate(values) if is_unsafe_text(value, limits)]
+    escapes = _holds_escapes(joined)
+    longest = max(map(len, values), default=0)
+    if longest <= limits.record_bytes and joined.isascii() and b"\x7f" not in joined and not escapes:
+        return Unsafe([], names=False)
+    return Unsafe([i for i, value in enumerate(values) if is_unsafe_text(value, limits)], escapes)
 
 
 def is_unsafe_text(value: bytes, limits: Limits) -> bool:

@@ -94,7 +94,7 @@ class _Reader:
         if decoder.many is None:
             return None
         values = self._values if len(places) == len(self._values) else [self._values[place] for place in places]
-        read = decoder.many.read(values, self._versions.limits)
+        read, doubtful = decoder.many.read(values, self._versions.limits)
         kept, records = places, read
         if None in read:
             kept = [place for place, record in zip(places, read, strict=True) if record is not None]
@@ -108,7 +108,7 @@ class _Reader:
         if columns is None:
             return None
         columns = self._versions.finished(columns)
-        bad = [*badly_named(columns), *(() if all(columns.model) else _without_model(columns))]
+        bad = [*(badly_named(columns) if doubtful else ()), *(() if all(columns.model) else _without_model(columns))]
         most = self._versions.limits.events_per_record
         if not bad and min(counts) and max(counts) <= most:
             return _Part(kept, columns, counts)

@@ -87,9 +87,9 @@ class InSteps:
 class ManyDecoder(Protocol):
     """The compiled decoder of records that hold many events, or of events that were parsed already."""
 
-    def read(self, values: Sequence[Any], limits: Limits) -> list[Any]:
-        """The record of each value (bytes, or a tree) as the decoder has it; None if the reference decoder has to read
-        it."""
+    def read(self, values: Sequence[Any], limits: Limits) -> tuple[list[Any], bool]:
+        """The record of each value (bytes, or a tree) as the decoder has it, None if the reference decoder has to read
+        it; and whether a model, version or id in one of them may hold a control character."""
 
     def columns(self, records: Sequence[Any], outside: Mapping[str, Sequence[object]]) -> tuple[Columns | None, Counts]:
         """The columns of all events of some records, None without any, and how many each record has: 0 if the
@@ -172,6 +172,9 @@ def row_types(features: type[msgspec.Struct], model: Any, version: Any) -> dict[
 _ROW_TYPES: Final[dict[str, Any]] = get_type_hints(Row, include_extras=True)
 
 
+_ABSENT: Final = frozenset((UnsetType, type(None)))
+
+
 class Columns(NamedTuple):
     """The fields of many rows, one tuple for each field."""
 
@@ -210,7 +213,7 @@ class Columns(NamedTuple):
             return True
         if not types <= {UNSET, None}:
             return False
-        return any(UNSET not in column and None not in column for column in (self.score, self.prediction))
+        return any(_ABSENT.isdisjoint(map(type, column)) for column in (self.score, self.prediction))
 
     def of_one_version(self) -> bool:
         """Whether all rows are of one model version."""

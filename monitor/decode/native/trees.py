@@ -73,8 +73,8 @@ class _ManyTrees:
         self._rows: Any = list[row]  # type: ignore[valid-type]  # made at run time
         self._are_known = are_known
 
-    def read(self, values: Sequence[object], limits: Limits) -> list[list[Any] | None]:
-        return [self._events(value, limits) for value in values]
+    def read(self, values: Sequence[object], limits: Limits) -> tuple[list[Any], bool]:
+        return [self._events(value, limits) for value in values], True
 
     def _events(self, value: object, limits: Limits) -> list[Any] | None:
         events = value if type(value) is list else [value]

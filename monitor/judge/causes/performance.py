@@ -26,7 +26,7 @@ from monitor.judge.policy import Policy
 from monitor.judge.windows.label_windows import LabelPyramid, LabelWindow
 from monitor.judge.windows.late_cohorts import LateCohorts, MatureCohort
 from monitor.judge.windows.prepared_reference import PreparedReference
-from monitor.judge.words.errors import Change, detail, effect_unit, headline, shown
+from monitor.judge.words.errors import Change, detail, effect_unit, headline, new_classes, shown
 from monitor.reference.performance_part import ReferencePerformance, is_judged
 from monitor.stats.performance.figures import BIAS, CALIBRATION_ERROR, COST, MAE, labelled
 from monitor.stats.performance.judged_errors import LEAST_EFFECTS, TWO_SIDED, all_moments, judged, other_side
@@ -113,7 +113,8 @@ class ErrorMeans(LabelMeans):
         if segment is not None:
             name, reference = self.segments.names[segment], self._part.segments[segment].tally
         rows = labelled(tally, self.meaning.task)
-        return headline(change, self.meaning, name), detail(change, tally, reference, rows, self.meaning)
+        said = headline(change, self.meaning, name, new_classes(tally, reference))
+        return said, detail(change, tally, reference, rows, self.meaning)
 
 
 def _sides(part: ReferencePerformance, figures: Sequence[str], moments: Floats) -> Iterator[Side]:

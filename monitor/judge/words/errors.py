@@ -20,13 +20,15 @@ from monitor.stats.performance.figures import (
     figures,
 )
 from monitor.stats.performance.label_tally import LabelTally
-from monitor.text import many, number
+from monitor.text import many, number, percent
 
 #: figures that fall where their error rises
 _GOOD: Final = frozenset({ACCURACY, RECALL, PRECISION})
 #: figures told beside the one that changed
 _BESIDE: Final = (ACCURACY, RECALL, PRECISION, F1, "log_loss", "brier", "roc_auc", MAE, "rmse", "r2", BIAS, COST)
 _MOST_BESIDE: Final = 5
+#: the part of a change from which on labels of new classes lead the words
+_MUCH: Final = 0.5
 
 
 class Change(NamedTuple):
@@ -73,9 +75,14 @@ def effect_unit(figure: str) -> str:
     }.get(figure, "share of predictions")
 
 
-def headline(change: Change, meaning: Meaning, segment: str = "") -> str:
-    """What changed, in a short sentence; in the predictions of a segment, where one is named."""
+def headline(change: Change, meaning: Meaning, segment: str = "", new_classes: float = 0.0) -> str:
+    """What changed, in a short sentence; in the predictions of a segment, where one is named.
+
+    `new_classes` is the share of labels of classes that the reference has not: said where it is much of the change.
+    """
     said = _headline(change, meaning)
+    if change.figure in _GOOD and new_classes >= _MUCH * change.rise:
+        said += f": {_of_new_classes(new_classes)}"
     return f"in {segment} {said}, not so in the others" if segment else said
 
 
@@ -120,7 +127,20 @@ def detail(change: Change, tally: LabelTally, reference: LabelTally, rows: int, 
         for name in _BESIDE
         if name in now and name in before and name != change.figure
     ]
-    return f"by {many(rows, 'label')}: {'; '.join([first, *told[:_MOST_BESIDE]])}"
+    new = new_classes(tally, reference)
+    of_new = [_of_new_classes(new)] if new else []
+    return f"by {many(rows, 'label')}: {'; '.join([first, *told[:_MOST_BESIDE], *of_new])}"
+
+
+def new_classes(tally: LabelTally, reference: LabelTally) -> float:
+    """The share of labels whose class is none of the reference's, where that has classes."""
+    known = {name for pair in reference.pairs for name in pair}
+    new = sum(count for (label, _), count in tally.pairs.items() if label not in known)
+    return new / tally.paired if known and new > 0 and tally.paired > 0 else 0.0
+
+
+def _of_new_classes(share: float) -> str:
+    return f"{percent(share)} of the labels are of a class that the reference never had"
 
 
 def _name(figure: str) -> str:

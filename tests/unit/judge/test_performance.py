@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from typing import Any
@@ -11,12 +12,14 @@ import pytest
 
 from monitor.events import Partition
 from monitor.judge.comparison.means import Measured
+from monitor.judge.words.errors import new_classes
 from monitor.reference.file.encoding import from_json, to_json
 from monitor.reference.file.validity import fault_of
 from monitor.reference.performance_part import is_judged
 from monitor.reference.reference import Reference
 from monitor.run.human_lines import human_line
 from monitor.stats.performance.figures import figures
+from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.testing.mean_difference import Difference
 from tests.engine import (
     EVENTS,
@@ -68,6 +71,28 @@ def test_accuracy_that_falls_from_065_to_035_is_one_page_that_says_so() -> None:
     assert accuracy["effect"] == pytest.approx(0.65 - accuracy["value"], abs=0.02)
     assert accuracy["detail"].startswith(f"by {accuracy['window']['events']:,} labels: accuracy 0.65")
     assert re.search(r"of 1,000 predictions about \d+ more are wrong than in the reference", opened["summary"])
+
+
+def test_labels_of_a_class_that_the_reference_never_had_are_said_where_accuracy_falls() -> None:
+    stream = list(labelled(6_000, 2, 0.35, 0.35))
+    lots = np.random.default_rng(7).random(6_000).tolist()
+    for event, lot in zip(stream[CHANGE:], lots, strict=False):
+        if "label" in event and lot < 0.4:
+            event["label"] = "withdrawn"
+    opened = transitions_in(lines(tuple(stream), reference()))[0]
+    share = r"\d\d\.?\d? % of the labels are of a class that the reference never had"
+    assert re.search(f"more are wrong than in the reference: {share}", opened["summary"])
+    (accuracy,) = [one for one in opened["findings"] if one.get("figure") == "accuracy"]
+    assert re.search(share, accuracy["detail"])
+    usual = transitions_in(lines(labelled(6_000, 2, 0.35, 0.65), reference()))[0]
+    assert "never had" not in json.dumps(usual)
+
+
+def test_the_share_of_new_classes_is_that_of_labels_whose_class_no_pair_of_the_reference_names() -> None:
+    known = LabelTally(pairs={("a", "a"): 5, ("a", "b"): 1})
+    assert new_classes(LabelTally(pairs={("a", "b"): 6, ("b", "a"): 2, ("(other)", "a"): 2}), known) == 0.2
+    assert new_classes(LabelTally(pairs={("a", "a"): 6}), known) == 0.0
+    assert new_classes(LabelTally(pairs={("x", "a"): 6}), LabelTally(labels=3)) == 0.0
 
 
 def test_the_summary_has_every_figure_of_all_labels() -> None:
