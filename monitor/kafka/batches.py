@@ -22,7 +22,7 @@ from monitor.kafka.batch_header import NEWEST_FORMAT, Head, end_of_damaged, firs
 from monitor.kafka.fetch_state import CHECKSUM, CODEC, STRUCTURE, TOO_LARGE, TORN, FetchState, PollIsFull, Skipped
 from monitor.kafka.library_batch import broken_record, decompress, next_offset, with_valid_checksums
 from monitor.kafka.opened_batch import OpenedBatch, hidden_batch, opened_batch
-from monitor.kafka.record_batch import Chunk, Taken, chunk_of
+from monitor.kafka.record_batch import Chunk, Taken
 from monitor.kafka.unpack import unpack
 
 #: batches are unpacked together up to so many bytes: more of them would not stay in the processor's cache
@@ -65,7 +65,7 @@ class PartitionBatches:
         self._batch: Any = None
         self._iterator: Iterator[Any] = iter(())
         self._raw: memoryview = memoryview(b"")
-        self._fetched: bytes = records._buffer
+        self._fetched = bytes(records._buffer)  # the same object, as long as the library gives bytes
         self._unpacked: Chunk | None = None
         self._unpacked_to = fetch_offset
         self._one_by_one: deque[OpenedBatch] = deque()
@@ -96,7 +96,7 @@ class PartitionBatches:
             if self._unpacked is not None:
                 taken.add(self._give(self._unpacked, left))
             elif self._batch is not None:
-                taken.add(chunk_of(self._read(left)))
+                taken.add_decoded(self._read(left))
             elif self._one_by_one:
                 self._unpack([self._one_by_one.popleft()])
             elif self._state.full:

@@ -48,19 +48,32 @@ class Taken:
     """Chunks as kafka-python wants what a poll takes: its length are the records, and it is read once."""
 
     def __init__(self) -> None:
-        self.chunks: list[Chunk] = []
+        self._chunks: list[Chunk] = []
+        self._decoded: list[Any] = []
         self._records = 0
 
     def add(self, chunk: Chunk) -> None:
+        self._settle()
         if len(chunk):
-            self.chunks.append(chunk)
+            self._chunks.append(chunk)
             self._records += len(chunk)
+
+    def add_decoded(self, records: Sequence[Any]) -> None:
+        """Records of the library's decoder: those of many batches become one chunk."""
+        self._decoded += records
+        self._records += len(records)
+
+    def _settle(self) -> None:
+        if self._decoded:
+            self._chunks.append(chunk_of(self._decoded))
+            self._decoded = []
 
     def __len__(self) -> int:
         return self._records
 
     def __iter__(self) -> Iterator[Chunk]:
-        return iter(self.chunks)
+        self._settle()
+        return iter(self._chunks)
 
 
 def chunk_of(records: Sequence[Any]) -> Chunk:

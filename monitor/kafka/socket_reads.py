@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from ssl import SSLSocket
 from typing import Any, Final
 
 _AT_ONCE: Final = 256 << 10
 
 
 class _LargeReads:
-    """A socket that reads more at once than it is asked for; all else is the socket's."""
+    """A socket that reads more at once than it is asked for; all else is the socket's.
+
+    The library reads until nothing is left and joins the pieces. A plain socket says so after each piece, which is
+    then not copied once more; the library comes back at once if there is more. Of TLS something may be left that only
+    the next read shows.
+    """
 
     def __init__(self, socket: Any) -> None:  # noqa: ANN401  # plain or TLS
         self._socket = socket
+        self._by_piece = not isinstance(socket, SSLSocket)
+        self._has_read = False
 
     def recv(self, size: int) -> bytes:
+        if self._has_read:
+            self._has_read = False
+            raise BlockingIOError
         data: bytes = self._socket.recv(max(size, _AT_ONCE))
+        self._has_read = self._by_piece and bool(data)
         return data
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401

@@ -35,6 +35,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--models", type=int, default=1)
     parser.add_argument("--codec", default="none")
+    parser.add_argument("--no-fast-path", action="store_true", help="the library decodes each record")
     parser.add_argument("--profile", action="store_true", help="where the daemon's time goes, after the rounds")
     asked = parser.parse_args(arguments)
     yardstick = perf_folder() / "bare_poll.py"
@@ -43,7 +44,7 @@ def run(arguments: Sequence[str]) -> None:
     with KafkaBroker() as broker, tempfile.TemporaryDirectory(prefix="driftd-bench-") as name:
         folder = Path(name)
         _fill(broker, asked.events, asked.models, asked.codec)
-        config = _write_settings(folder, broker.bootstrap, asked.models)
+        config = _write_settings(folder, broker.bootstrap, asked.models, fast_path=not asked.no_fast_path)
         poll = [str(yardstick), "--bootstrap", broker.bootstrap, "--topic", TOPIC, "--events", str(asked.events)]
         daemon = ["-m", "tests.benchmarks.daemon_child", str(config), str(asked.events)]
         rounds = [(_measured(poll, folder), _measured(daemon, folder)) for _ in range(asked.rounds)]
@@ -62,12 +63,12 @@ def _fill(broker: KafkaBroker, events: int, models: int, codec: str) -> None:
         broker.produce(TOPIC, own, partition, keys=keys, compression_type=codec)
 
 
-def _write_settings(folder: Path, bootstrap: str, models: int) -> Path:
+def _write_settings(folder: Path, bootstrap: str, models: int, *, fast_path: bool) -> Path:
     return write_perf_settings(
         folder,
         models,
         GAP_MS * models,
-        kafka={"bootstrap_servers": [bootstrap], "group_id": "bench", "start": "earliest"},
+        kafka={"bootstrap_servers": [bootstrap], "group_id": "bench", "start": "earliest", "fast_path": fast_path},
         outputs={"alerts_topic": None, "rejects_topic": None},
         state={"path": "state"},
     )

@@ -35,6 +35,7 @@ from monitor.pipeline import Pipeline
 from monitor.publish.snapshot import SnapshotHolder
 from monitor.run.garbage import GarbageSchedule
 from monitor.run.outputs import KafkaOutputs
+from monitor.run.promises import Promises
 from monitor.run.reference_files import load_references
 from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.settings.load import load_settings
@@ -56,6 +57,9 @@ STAGES: dict[str, tuple[type, str]] = {
     "judge: rechecks": (ModelJudge, "now"),
     "judge: incidents": (IncidentBook, "step"),
     "checkpoint": (Pipeline, "checkpoint"),
+    "snapshot": (SnapshotBuilder, "snapshot"),
+    "snapshot: promises": (Promises, "renew"),
+    "garbage": (GarbageSchedule, "after_turn"),
 }
 
 

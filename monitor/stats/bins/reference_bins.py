@@ -11,6 +11,7 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -102,14 +103,20 @@ class ColumnBins:
             return np.append(self.labelled(counts), quality_counts[UNSEEN])
         return np.concatenate(([below], counts[: self.bins], [quality_counts[OUTSIDE] - below]))
 
-    def _points(self) -> list[str]:
-        return told_apart([self.low, *self.edges, self.high], LABEL_DIGITS)
+    def _points(self) -> tuple[str, ...]:
+        return _texts((self.low, *self.edges, self.high))
 
     def _unlike(self, label: str) -> str:
         """The label of a bin, with more brackets while a category has that name."""
         while label in self.categories:
             label = f"({label})"
         return label
+
+
+@lru_cache(maxsize=4_096)
+def _texts(points: tuple[float, ...]) -> tuple[str, ...]:
+    """Kept: they are shown again and again, and what they depend on never changes."""
+    return tuple(told_apart(points, LABEL_DIGITS))
 
 
 def category_codes(column: ColumnBins) -> dict[str | float, int]:

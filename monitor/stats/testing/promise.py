@@ -125,11 +125,11 @@ class ShareDetection:
         p, move = self.bins @ self.sets, self.moves(size, at_most=at_most)[:, None, :]
         after = np.clip(p + move, 0.0, 1.0)
         live = np.sqrt(after * (1 - after) * self.live)
-        error = np.broadcast_to(np.sqrt(p * (1 - p) * self.reference), live.shape)
+        error = np.sqrt(p * (1 - p) * self.reference)
         over = np.where(move < 0, self.over[0], self.over[1])
-        doubt = np.broadcast_to(-self.doubt if at_most else self.doubt, live.shape)
-        seen = _best(np.abs(move) - over, live, error, doubt)
-        return np.minimum(seen, _best(np.abs(move) - self.allowed[:, None], live, error, doubt))
+        unsure = _Unsure(live, error, -self.doubt if at_most else self.doubt)
+        seen = unsure.best(np.abs(move) - over)
+        return np.minimum(seen, unsure.best(np.abs(move) - self.allowed[:, None]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,18 +153,26 @@ class ExcessDetection:
         return np.asarray(pdtrc(np.ceil(self.critical / self.overdispersion)[:, None] - 1, expected), np.float64)[None]
 
 
-def _best(margin: Floats, live: Floats, error: Floats, doubt: Floats) -> Floats:
-    """(S, L, R): the chance that the direction with the largest `margin` above what it needs (S, L, D) is over it.
+class _Unsure:
+    """How far the shares of windows may lie off: `live` (S, L, D) and `error` (D,) standard deviations of the window
+    and of the reference. `doubt` (D,) makes the spread larger where it does harm, and smaller where a change pages by
+    chance alone."""
 
-    `doubt` makes the spread larger where it does harm, and smaller where a change pages by chance alone.
-    """
-    if not margin.shape[2]:
-        return np.zeros((*margin.shape[:2], len(ERRORS)))
-    at = (margin / np.maximum(np.sqrt(live**2 + error**2), 1e-12)).argmax(2)[..., None]
-    margin, live, error, doubt = (np.take_along_axis(x, at, 2) for x in (margin, live, error, doubt))
-    room = margin + error * ERRORS
-    spread = live * np.sqrt(np.maximum(1 + np.where(room > 0, doubt, -doubt), LEAST_DOUBTED))
-    return np.asarray(ndtr(room / np.maximum(spread, 1e-12)), np.float64)
+    def __init__(self, live: Floats, error: Floats, doubt: Floats) -> None:
+        self._live, self._error, self._doubt = live, error, doubt
+        self._both = np.maximum(np.sqrt(live**2 + error**2), 1e-12)
+
+    def best(self, margin: Floats) -> Floats:
+        """(S, L, R): the chance that the direction with the largest `margin` above what it needs (S, L, D) is over."""
+        if not margin.shape[2]:
+            return np.zeros((*margin.shape[:2], len(ERRORS)))
+        at = (margin / self._both).argmax(2)
+        shift, length = np.ogrid[: at.shape[0], : at.shape[1]]
+        live, error, doubt = self._live[shift, length, at][..., None], self._error[at][..., None], self._doubt[at]
+        room = margin[shift, length, at][..., None] + error * ERRORS
+        doubted = np.where(room > 0, doubt[..., None], -doubt[..., None])
+        spread = live * np.sqrt(np.maximum(1 + doubted, LEAST_DOUBTED))
+        return np.asarray(ndtr(room / np.maximum(spread, 1e-12)), np.float64)
 
 
 def moved_by(points: Floats, shares: Floats, by: float, rows: float) -> Floats:
