@@ -71,14 +71,21 @@ class ColumnsBuilder:
         id_key, join_key = _id_keys_of_one(columns) if is_one_version else _id_keys(columns)
         self._id_key.append(id_key)
         self._join_key.append(join_key)
-        first = self._count
-        self._count += len(rows)
+        first, self._count = self._count, self._count + len(rows)
         if is_one_version and not kind.any():
             builder = self._builder(int(key[0]))
             if builder is not None:
                 builder.add_columns(columns, kind, np.arange(first, self._count))
+        elif columns.are_plain_labels():
+            self._add_labels(columns, first)
         else:
             self._add_each(rows, kind, key, first)
+
+    def _add_labels(self, columns: Columns, first: int) -> None:
+        """Label events without outcomes, as `_add_each` adds them one by one."""
+        self._label_rows.extend(range(first, self._count))
+        self._label_values.extend(columns.label)
+        self._label_amounts.extend(MISSING if value is None or value is UNSET else value for value in columns.value)
 
     def _add_each(self, rows: Sequence[AnyRow], kind: NDArray[np.int8], key: NDArray[np.int32], first: int) -> None:
         places = zip(rows, kind.tolist(), key.tolist(), strict=True)
@@ -305,6 +312,8 @@ def _joined(parts: list[NDArray[_T]], kind: type[_T]) -> NDArray[_T]:
 def _kinds(rows: Sequence[AnyRow], columns: Columns) -> NDArray[np.int8]:
     if columns.are_predictions():
         return np.full(len(rows), PREDICTION, np.int8)
+    if columns.are_plain_labels():
+        return np.full(len(rows), LABEL, np.int8)
     return np.fromiter((_KIND_CODES[kind_of(row)] for row in rows), np.int8, len(rows))
 
 
