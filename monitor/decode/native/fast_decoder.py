@@ -243,7 +243,7 @@ def _make_missing(features: msgspec.Struct) -> None:
 def incomplete(rows: Sequence[AnyRow] | None, columns: Columns) -> list[int]:
     """Positions of rows (None: those of the columns) that lack a field which their type requires."""
     bad = [] if all(columns.model) else [i for i, model in enumerate(columns.model) if not model]
-    if not columns.are_predictions():
+    if not columns.are_predictions() and not columns.are_plain_labels():
         bad += [i for i, row in enumerate(columns.rows() if rows is None else rows) if not _is_complete(row)]
     return bad
 

@@ -62,28 +62,37 @@ class ColumnsBuilder:
     ) -> None:
         """Add valid rows (None: those of the columns), with their columns, times in microseconds and offsets, all of
         the same length."""
-        is_one_version = columns.of_one_version()
-        kind = np.full(len(ts), PREDICTION, np.int8) if columns.are_predictions() else None
-        if rows is None and (kind is None or not is_one_version):
+        is_one_version, kind = columns.of_one_version(), _kind(columns)
+        if rows is None and (kind is None or (kind == PREDICTION and not is_one_version)):
             rows = columns.rows()
-        if kind is None:
-            kind = np.fromiter((_KIND_CODES[kind_of(row)] for row in rows or ()), np.int8, len(ts))
+        kinds = (
+            np.fromiter((_KIND_CODES[kind_of(row)] for row in rows or ()), np.int8, len(ts))
+            if kind is None
+            else np.full(len(ts), kind, np.int8)
+        )
         key = self._key_indices(columns, is_one_version)
-        self._kind.append(kind)
+        self._kind.append(kinds)
         self._key.append(key)
         self._ts.append(ts)
         self._offset.append(offset)
         id_key, join_key = _id_keys_of_one(columns) if is_one_version else _id_keys(columns)
         self._id_key.append(id_key)
         self._join_key.append(join_key)
-        first = self._count
-        self._count += len(kind)
-        if rows is None or (is_one_version and not kind.any()):
+        first, self._count = self._count, self._count + len(kinds)
+        if is_one_version and not kinds.any():
             builder = self._builder(int(key[0]))
             if builder is not None:
-                builder.add_columns(columns, kind, np.arange(first, self._count))
+                builder.add_columns(columns, kinds, np.arange(first, self._count))
+        elif kind == LABEL:
+            self._add_labels(columns, first)
         else:
-            self._add_each(rows, kind, key, first)
+            self._add_each(rows or (), kinds, key, first)
+
+    def _add_labels(self, columns: Columns, first: int) -> None:
+        """Label events without outcomes, as `_add_each` adds them one by one."""
+        self._label_rows.extend(range(first, self._count))
+        self._label_values.extend(columns.label)
+        self._label_amounts.extend(MISSING if value is None or value is UNSET else value for value in columns.value)
 
     def _add_each(self, rows: Sequence[AnyRow], kind: NDArray[np.int8], key: NDArray[np.int32], first: int) -> None:
         places = zip(rows, kind.tolist(), key.tolist(), strict=True)
@@ -309,6 +318,13 @@ def _floats(column: Sequence[object]) -> NDArray[np.float64]:
 
 def _joined(parts: list[NDArray[_T]], kind: type[_T]) -> NDArray[_T]:
     return np.concatenate(parts) if parts else np.empty(0, kind)
+
+
+def _kind(columns: Columns) -> int | None:
+    """The kind of all rows, where they certainly have one; None where each has to be asked."""
+    if columns.are_predictions():
+        return PREDICTION
+    return LABEL if columns.are_plain_labels() else None
 
 
 def _id_keys_of_one(columns: Columns) -> tuple[_Keys, _Keys]:

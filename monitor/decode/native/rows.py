@@ -215,6 +215,12 @@ class Columns(NamedTuple):
             return False
         return any(_ABSENT.isdisjoint(map(type, column)) for column in (self.score, self.prediction))
 
+    def are_plain_labels(self) -> bool:
+        """Whether all rows certainly are label events with an id and a label, or a null for one, and no outcomes."""
+        if set(self.type) != {"label"} or self.outcomes.count(UNSET) < len(self.outcomes):
+            return False
+        return UNSET not in self.label and UNSET not in self.id and None not in self.id
+
     def of_one_version(self) -> bool:
         """Whether all rows are of one model version."""
         count = len(self.model)
