@@ -76,14 +76,14 @@ HOUSE: tuple[dict[str, str], ...] = (
             "words.relations comparison.columns comparison.daily_shift comparison.lazy_comparison "
             "comparison.exchanged comparison.near_range comparison.quality_tails comparison.segmented "
             "windows.outcome_windows comparison.means comparison.segment_means comparison.means_in_segments "
-            "attribution.score_parts causes.cause promise.detectable words.setting_notes causes.constant "
-            "causes.errors causes.label_means causes.segment_errors causes.performance causes.fairness causes.outcome "
-            "causes.traffic causes.fact_share causes.label_facts causes.schema causes.unit_change causes.smaller_unit "
-            "causes.distribution_words causes.distribution causes.segments causes.residual causes.consecutive "
-            "causes.relation causes.detectors causes.quality causes.segment_quality causes.features_gone "
-            "causes.tags_gone causes.catalog evaluation comparison.version_comparison traffic_time judge_state "
-            "attribution.single_partition attribution.moved estimated model words.detectors promise.promised "
-            "promise.words fleet"
+            "attribution.score_parts causes.around causes.cause promise.detectable words.setting_notes "
+            "causes.constant causes.errors causes.label_means causes.segment_errors causes.performance "
+            "causes.fairness causes.outcome causes.traffic causes.fact_share causes.label_facts causes.schema "
+            "causes.unit_change causes.smaller_unit causes.distribution_words causes.distribution causes.segments "
+            "causes.residual causes.consecutive causes.relation causes.detectors causes.quality "
+            "causes.segment_quality causes.features_gone causes.tags_gone causes.catalog evaluation "
+            "comparison.version_comparison traffic_time judge_state attribution.single_partition attribution.moved "
+            "estimated model words.detectors promise.promised promise.words fleet"
         ),
     },
     {  # the outside
