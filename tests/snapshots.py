@@ -13,7 +13,15 @@ from monitor.findings import PAGE, Figures, FindingKey, Span
 from monitor.judge.causes.fairness import GroupRate, Unfairness
 from monitor.judge.causes.segment_errors import SegmentFigures
 from monitor.judge.warmup import Progress
-from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
+from monitor.publish.snapshot import (
+    ColumnView,
+    FindingView,
+    IncidentView,
+    ModelView,
+    OutcomeSegment,
+    OutcomeView,
+    Snapshot,
+)
 from monitor.stats.testing.fairness import Estimate
 from monitor.stats.testing.promise import SHIFT, ColumnPromise, ModelPromise, Within
 
@@ -30,6 +38,19 @@ CALLS: Final[dict[str, Any]] = {
     "pairs_waiting": {"calls": 6},
     "pairs_given_up": {("events", "request"): 2},
 }
+
+#: the newest values of named outcomes, those of a segment too
+NAMED: Final = (
+    OutcomeView(
+        "judge",
+        900,
+        1_764_000_600_000_000,
+        mean=0.7,
+        mean_before=0.72,
+        segments=(OutcomeSegment("EDU=low", 60, mean=0.6, mean_before=0.7),),
+    ),
+    OutcomeView("topic", 900, 1_764_000_600_000_000, shares=(("refund", 0.1), ("(other)", 0.9))),
+)
 
 #: what is known of a segment, and of two groups that are compared
 BY_GROUP: Final[dict[str, Any]] = {

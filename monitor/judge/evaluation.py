@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from monitor.findings import INFO, SEVERITY_RANK, Figures, Finding, FindingEnd, FindingKey
+from monitor.judge.causes.around import ALONE, Around
 from monitor.judge.causes.catalog import causes_of
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation, PlannedWindows, SequentialCause, TicketReason
-from monitor.judge.causes.constant import Constant
 from monitor.judge.causes.fairness import Fairness
 from monitor.judge.causes.label_facts import LabelFacts
 from monitor.judge.causes.outcome import Outcomes
@@ -39,15 +39,14 @@ def _nothing_open(_key: FindingKey) -> int | None:
 class Judge:
     """All causes of one model version; its state is the state of the causes."""
 
-    def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
+    def __init__(self, prepared: PreparedReference, policy: Policy, around: Around = ALONE) -> None:
         self._prepared = prepared
-        self.causes = causes_of(prepared, policy)
+        self.causes = causes_of(prepared, policy, around)
         for cause in self.causes:
             cause.meet(self.causes)
         self._sequential = [cause for cause in self.causes if isinstance(cause, SequentialCause)]
         self.performance = next(cause for cause in self.causes if isinstance(cause, Performance))
         self.outcomes = next(cause for cause in self.causes if isinstance(cause, Outcomes))
-        self.constant = next(cause for cause in self.causes if isinstance(cause, Constant))
         self.fairness = next(cause for cause in self.causes if isinstance(cause, Fairness))
         self._observing = [cause for cause in self.causes if type(cause).observe is not Cause.observe]
         self._of_recent = [

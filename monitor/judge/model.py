@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
-from functools import partial
 
 from monitor.clock import DAY_US, SECOND_US
 from monitor.count.columns.facts import in_time
@@ -13,6 +12,7 @@ from monitor.count.exchange import Pane
 from monitor.count.labels.cohorts import LabelCohort
 from monitor.findings import INFO, Finding, Transition
 from monitor.judge.attribution.moved import Attribution
+from monitor.judge.causes.around import Around
 from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation, Ints
 from monitor.judge.causes.distribution import DISTRIBUTION, distribution_key
@@ -27,7 +27,7 @@ from monitor.judge.incidents.reported import ReportedInfo
 from monitor.judge.incidents.silence import Silence, silence_at
 from monitor.judge.judge_state import JudgeState
 from monitor.judge.policy import Policy
-from monitor.judge.promise.budget import BASE, LABELS, RECENT, VERSIONS, Budget
+from monitor.judge.promise.budget import BASE, RECENT, VERSIONS, Budget
 from monitor.judge.traffic_time import NO_TRAFFIC
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import (
@@ -40,7 +40,6 @@ from monitor.judge.windows.pyramid import (
     unpack_blocks,
 )
 from monitor.judge.windows.season import SeasonClock
-from monitor.reference.column import OUTCOME_PREFIX
 from monitor.reference.monitored import Monitored
 from monitor.stats.performance.figures import Meaning
 from monitor.stats.performance.label_tally import LabelTally
@@ -105,14 +104,8 @@ class ModelJudge:
         self.pyramid = WindowPyramid(self.prepared.longest())
         self._recent = RecentPanes()
         self._base = BaseWindow()
-        self.judge = Judge(self.prepared, self.policy)
-        self.judge.performance.spend = partial(self._spend, LABELS)
-        self.judge.constant.changed_counts = self._changed_counts
-        self.judge.performance.of_panes(self._pane_us)
-        self.judge.outcomes.spend = lambda name, *spent: self._spend(OUTCOME_PREFIX + name, *spent)
-        self.judge.outcomes.of_panes(self._pane_us)
-        self.judge.label_facts.of_panes(self._pane_us)
-        self.judge.label_facts.joined_us = self._joined_us
+        around = Around(self._pane_us, self._joined_us, self._spend, self._changed_counts)
+        self.judge = Judge(self.prepared, self.policy, around)
         self._attribution = Attribution(self.prepared, self.judge.causes)
         self._reported = ReportedInfo()
         #: of the predictions in the pane that comes next

@@ -22,9 +22,10 @@ from monitor.count.labels.answers import Answers
 from monitor.count.labels.outcome_counts import OutcomeRows, outcome_tallies
 from monitor.count.labels.rows import LabelRows
 from monitor.findings import Finding
+from monitor.judge.causes.around import Around
 from monitor.judge.evaluation import Judge
 from monitor.judge.policy import Policy
-from monitor.judge.promise.budget import LABELS, Budget
+from monitor.judge.promise.budget import Budget
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.reference.column import PREDICTION
 from monitor.reference.learn.outcomes import OutcomeCohort, learn_outcome
@@ -121,16 +122,12 @@ def judge_of(reference: Reference) -> Judge:
     segments = [name for name, _ in GROUPS]
     settings: dict[str, Any] = {"name": "credit", "reference": "r.json", "segments": segments}
     model = Model.model_validate({**settings, "fairness": {"by": segments}})
-    made = Judge(PreparedReference.of(reference), Policy(model))
+
+    def spend(what: str, start_us: int, end_us: int, _tests: int) -> float:
+        return budget.alpha(what, start_us, end_us, 1.0)
+
+    made = Judge(PreparedReference.of(reference), Policy(model), Around(spend=spend))
     budget = Budget.of(1.0, 30 * DAY_US, reference.base_us, made.total_tests(7), reference.events)
-
-    def spend(start_us: int, end_us: int, tests: int) -> float:
-        return budget.alpha(LABELS, start_us, end_us, 1.0)
-
-    def spend_on(name: str, start_us: int, end_us: int, tests: int) -> float:
-        return budget.alpha(name, start_us, end_us, 1.0)
-
-    made.performance.spend, made.outcomes.spend = spend, spend_on
     return made
 
 

@@ -172,3 +172,19 @@ def test_a_change_that_moves_a_label_between_segments_is_one_with_and_without_an
     assert moved.of_labels() == moved == with_outcome.of_labels()
     with_outcome.segments = {}
     assert with_outcome.of_labels() is None
+
+
+def test_outcomes_of_segments_are_no_labels_and_are_found_by_name() -> None:
+    """A change that gives one prediction the value that another one had is none of all values."""
+    moved = LabelTally()
+    for segment, sign in ((0, -1), (1, 1)):
+        moved.add_segment(segment, LabelTally(outcomes={"refund": OutcomeTally({"yes": sign})}))
+    assert moved.of_labels() is None
+    assert moved.of_outcome("refund") == moved
+    assert moved.of_outcome("judge") is None
+    both = merged(
+        moved, LabelTally(2, segments={1: LabelTally(2)}), LabelTally(outcomes={"judge": OutcomeTally({3: 1}, 9)})
+    )
+    assert both.of_labels() == LabelTally(2, segments={1: LabelTally(2)})
+    assert both.of_outcome("refund") == moved
+    assert both.of_outcome("judge") == LabelTally(outcomes={"judge": OutcomeTally({3: 1}, 9)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from monitor.judge.causes.around import ALONE, Around
 from monitor.judge.causes.cause import Cause, CauseName
 from monitor.judge.causes.consecutive import Consecutive
 from monitor.judge.causes.constant import Constant
@@ -53,9 +54,9 @@ CAUSES: Final[tuple[type[Cause[Any]], ...]] = (
 )
 
 
-def causes_of(prepared: PreparedReference, policy: Policy) -> tuple[Cause[Any], ...]:
+def causes_of(prepared: PreparedReference, policy: Policy, around: Around = ALONE) -> tuple[Cause[Any], ...]:
     """Every cause, for one model version."""
-    return tuple(cause(prepared, policy) for cause in CAUSES)
+    return tuple(cause.of_judge(prepared, policy, around) for cause in CAUSES)
 
 
 def _by_name() -> dict[str, tuple[type[Cause[Any]], CauseName]]:

@@ -27,12 +27,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.findings import Figures, Finding, FindingEnd, FindingKey
+from monitor.judge.causes.around import Around
 from monitor.judge.policy import Policy
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference, Variability
 from monitor.judge.windows.pyramid import Windows
@@ -172,6 +173,11 @@ class Cause(ABC, Generic[M]):
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
         self.prepared = prepared
         self.policy = policy
+
+    @classmethod
+    def of_judge(cls, prepared: PreparedReference, policy: Policy, around: Around) -> Self:
+        """For a judge, of which most causes ask nothing."""
+        return cls(prepared, policy)
 
     def meet(self, others: Sequence[Cause[Any]]) -> None:  # most causes need no other
         """Told once, before anything is judged: all causes of the judge, itself among them."""

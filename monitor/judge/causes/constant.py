@@ -12,17 +12,19 @@ long for the share that its value has had since, too.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.findings import Figures, Finding, FindingKey
-from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, Ints, places
-from monitor.judge.policy import LEAST_QUALITY_CHANGE
-from monitor.judge.windows.prepared_reference import Floats
+from monitor.judge.causes.around import ALONE, Around
+from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, places
+from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
+from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows, window_of
 from monitor.reference.column import Column
 from monitor.stats.bins.name_bins import as_extreme, constant_log_chance, hashes_of
@@ -60,9 +62,14 @@ class Constant(Cause[Measured]):
         ),
     )
     explains = ("distribution",)
-    #: counts (B + Q,) of a column in base windows before a time, since its distribution is a finding, empty where there
-    #: are none yet; None where it is no finding
-    changed_counts: Callable[[int, int], Ints | None] = staticmethod(lambda _column, _until_us: None)
+
+    def __init__(self, prepared: PreparedReference, policy: Policy, around: Around = ALONE) -> None:
+        super().__init__(prepared, policy)
+        self._changed_counts = around.changed_counts
+
+    @classmethod
+    def of_judge(cls, prepared: PreparedReference, policy: Policy, around: Around) -> Self:
+        return cls(prepared, policy, around)
 
     def tests(self) -> int:
         return len(self.prepared.columns)
@@ -107,7 +114,7 @@ class Constant(Cause[Measured]):
         Of a value in a bin with others at most: the bin's share, of which it has the part that any value of the
         reference's may have had. None where nothing is known of it.
         """
-        counts = self.changed_counts(column, windows.start_us(window))
+        counts = self._changed_counts(column, windows.start_us(window))
         if counts is None or not len(counts):
             return None
         prepared, width = self.prepared, self.prepared.width

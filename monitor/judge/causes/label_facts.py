@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any, Final, Self
 
 import numpy as np
 
-from monitor.clock import SECOND_US, rfc3339
+from monitor.clock import rfc3339
 from monitor.count.columns.facts import in_time
 from monitor.count.labels.cohorts import cohort_us
 from monitor.findings import Figures, Finding, FindingEnd, FindingKey, Span
+from monitor.judge.causes.around import ALONE, Around
 from monitor.judge.causes.cause import CauseName, SequentialCause
 from monitor.judge.policy import Policy
 from monitor.judge.windows.fact_blocks import MOST_OF_SHARE, FactBlock, FactBlocks
@@ -68,7 +69,7 @@ class LabelFacts(SequentialCause):
     )
     state_name = "label_facts"
 
-    def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
+    def __init__(self, prepared: PreparedReference, policy: Policy, around: Around = ALONE) -> None:
         super().__init__(prepared, policy)
         reference = prepared.reference
         facts = {} if reference.performance is None else dict(reference.facts)
@@ -76,11 +77,10 @@ class LabelFacts(SequentialCause):
         self._model = reference.key.model
         self._exclusions = policy.model.exclusions()
         self._keys = {cause: FindingKey(self._model, cause) for cause in (DELAY, COVERAGE)}
-        #: up to when the labels of the model are joined, microseconds
-        self.joined_us: Callable[[], float] = lambda: math.inf
+        self._joined_us = around.joined_us
         #: what the newest pane made known and is not judged yet; none between two panes
         self._known: deque[CountedCohort] = deque()
-        self.of_panes(10 * SECOND_US)
+        self._arrivals, self._usual_us = self._of_panes(around.pane_us)
         self._blocks = {cause: FactBlocks(LEAST_OF_BLOCK, _KEPT) for cause in (DELAY, COVERAGE)}
         #: of the newest cohort with labels that came later: those labels, and how long they waited
         self._newest_wait = (0, 0)
@@ -88,15 +88,19 @@ class LabelFacts(SequentialCause):
         self._straggled_us = -math.inf
         self._ends: list[FindingEnd] = []
 
-    def of_panes(self, pane_us: int) -> None:
-        """Begin to count cohorts, of panes of events of that width."""
+    @classmethod
+    def of_judge(cls, prepared: PreparedReference, policy: Policy, around: Around) -> Self:
+        return cls(prepared, policy, around)
+
+    def _of_panes(self, pane_us: int) -> tuple[LabelArrivals, int]:
+        """Cohorts of panes of events of that width, and how long after their start nearly all labels have come."""
         part, horizon_us = self.prepared.reference.performance, self.policy.model.labels.horizon
         came = () if part is None else part.came
         usual_us = 0 if part is None or part.maturity_us is None else part.maturity_us
         longest_us = came[-1][0] if came else None
         width_us = cohort_us(horizon_us, pane_us)
-        self._arrivals = LabelArrivals(width_us, horizon_us, usual_us, longest_us, self._is_excluded)
-        self._usual_us = usual_us + self._arrivals.width_us
+        arrivals = LabelArrivals(width_us, horizon_us, usual_us, longest_us, self._is_excluded)
+        return arrivals, usual_us + arrivals.width_us
 
     def add_late(self, start_us: int, labels: LabelTally, until_us: int) -> None:
         """Labels of the cohort that begins then took effect in the pane that ends at `until_us`."""
@@ -107,7 +111,7 @@ class LabelFacts(SequentialCause):
         if self._references[COVERAGE] is None or not in_time(pane.tally):
             return
         self._arrivals.predicted(pane.start_us, pane.tally.predictions, labels.total)
-        self._known.extend(self._arrivals.count(min(pane.end_us, self.joined_us())))
+        self._known.extend(self._arrivals.count(min(pane.end_us, self._joined_us())))
         yield from self.next_findings()
 
     def next_findings(self) -> list[Finding]:

@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from monitor.findings import UP, Finding, FindingKey, Span
 from monitor.judge.comparison.means import Bounds, Known, Measured, Side, measured, worst_windows
@@ -24,9 +24,6 @@ from monitor.judge.windows.late_cohorts import LateCohorts, MatureCohort
 from monitor.judge.windows.pyramid import Records
 from monitor.stats.testing.ending import left_of
 from monitor.stats.testing.mean_difference import chance
-
-#: what a test may spend where no page budget was given
-NO_BUDGET: Final = 1e-7
 
 #: gives the alpha of each test of an evaluation: (start and end of its shortest window, number of tests)
 Spend = Callable[[int, int, int], float]
@@ -44,11 +41,12 @@ class LabelMeans(ABC):
         segments: MeansInSegments,
         windows: LabelPyramid,
         late: LateCohorts,
+        spend: Spend,
     ) -> None:
         """`moments` (F, 4) and `known` are the reference's; there are no `sides` without it."""
         self.policy, self.known, self.sides = policy, known, tuple(sides)
         self.segments, self.windows, self.late = segments, windows, late
-        self._moments = moments
+        self._moments, self._spend = moments, spend
         #: that of the last evaluation, which rechecks for the end of findings use too
         self.alpha = 0.0
 
@@ -64,12 +62,12 @@ class LabelMeans(ABC):
 
     # what is judged
 
-    def take(self, cohort: MatureCohort, records: Records, spend: Spend) -> Iterator[Finding]:
+    def take(self, cohort: MatureCohort, records: Records) -> Iterator[Finding]:
         """What is found with the labels of a cohort."""
         windows = self.windows.add(*cohort, records)
         if windows and self.sides:
             shortest: Span = windows[0].span
-            self.alpha = spend(shortest.start_us, shortest.end_us, self.tests * len(windows))
+            self.alpha = self._spend(shortest.start_us, shortest.end_us, self.tests * len(windows))
             if self.alpha > 0:
                 yield from self._judge(windows)
 

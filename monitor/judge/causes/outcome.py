@@ -8,17 +8,17 @@ own variation there, a share of the page budget, a least effect; of the ways tha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 
-from monitor.clock import SECOND_US
 from monitor.count.labels.cohorts import cohort_us
 from monitor.findings import DOWN, UP, Finding, FindingKey
+from monitor.judge.causes.around import ALONE, Around
 from monitor.judge.causes.cause import CauseName, SequentialCause
-from monitor.judge.causes.label_means import NO_BUDGET, LabelMeans
+from monitor.judge.causes.label_means import LabelMeans
 from monitor.judge.causes.performance import COST_NAME
 from monitor.judge.comparison.means import Side
 from monitor.judge.comparison.means_in_segments import KnownSegment, MeansInSegments
@@ -46,9 +46,6 @@ OUTCOME: Final = "outcome"
 LEAST_MOVE: Final = 0.1
 LEAST_SHARE: Final = 0.03
 
-#: gives the alpha of each test of an evaluation: (outcome, start and end of its shortest window, number of tests)
-SpendOn = Callable[[str, int, int, int], float]
-
 
 def named_outcome(key: FindingKey) -> str:
     """The subject of a finding of an outcome, by which its settings are asked; "" of any other finding."""
@@ -58,7 +55,9 @@ def named_outcome(key: FindingKey) -> str:
 class OneOutcome(LabelMeans):
     """One outcome of a model version: its windows, and what is compared in them."""
 
-    def __init__(self, name: str, outcome: ReferenceOutcome, prepared: PreparedReference, policy: Policy) -> None:
+    def __init__(
+        self, name: str, outcome: ReferenceOutcome, prepared: PreparedReference, policy: Policy, around: Around
+    ) -> None:
         self.name, self.outcome = name, outcome
         self.is_value = name == LABEL_VALUE
         self._predictions = prepared.reference.predictions
@@ -70,10 +69,11 @@ class OneOutcome(LabelMeans):
         sides = tuple(self._all_sides(policy, moments)) if outcome.is_judged else ()
         segments = MeansInSegments(prepared.reference, policy, _known_in_segments(prepared.reference, outcome), sides)
         windows = OutcomePyramid(prepared.longest(), name, outcome)
-        late = self.late_cohorts(policy.model.labels.horizon, 10 * SECOND_US)
-        super().__init__(policy, outcome, moments, sides, segments, windows, late)
+        late = self._late_cohorts(policy.model.labels.horizon, around.pane_us)
+        spend = partial(around.spend, OUTCOME_PREFIX + name)
+        super().__init__(policy, outcome, moments, sides, segments, windows, late, spend)
 
-    def late_cohorts(self, horizon_us: int, pane_us: int) -> OutcomeCohorts:
+    def _late_cohorts(self, horizon_us: int, pane_us: int) -> OutcomeCohorts:
         """Cohorts of its values, for panes of events of that width."""
         width_us = cohort_us(horizon_us, pane_us)
         return OutcomeCohorts(width_us, horizon_us, self.name, self.outcome, self._predictions)
@@ -183,16 +183,14 @@ class Outcomes(SequentialCause):
     )
     state_name = "outcome"
 
-    def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
+    def __init__(self, prepared: PreparedReference, policy: Policy, around: Around = ALONE) -> None:
         super().__init__(prepared, policy)
-        self.spend: SpendOn = lambda _name, _start, _end, _tests: NO_BUDGET
-        known = prepared.reference.outcomes or {}
-        self.each = {name: OneOutcome(name, outcome, prepared, policy) for name, outcome in sorted(known.items())}
+        known = sorted((prepared.reference.outcomes or {}).items())
+        self.each = {name: OneOutcome(name, outcome, prepared, policy, around) for name, outcome in known}
 
-    def of_panes(self, pane_us: int) -> None:
-        """Cohorts are those of panes of that width; before anything is taken."""
-        for one in self.each.values():
-            one.late = one.late_cohorts(self.policy.model.labels.horizon, pane_us)
+    @classmethod
+    def of_judge(cls, prepared: PreparedReference, policy: Policy, around: Around) -> Self:
+        return cls(prepared, policy, around)
 
     def tests(self) -> int:
         """One for each way of each mean."""
@@ -207,7 +205,7 @@ class Outcomes(SequentialCause):
         for name, one in self.each.items():
             one.late.predicted(pane.start_us, pane.tally.predictions)
             if (own := labels.of_outcome(name)) is not None:
-                yield from self._take(one, MatureCohort(pane.start_us, pane.end_us, own))
+                yield from one.take(MatureCohort(pane.start_us, pane.end_us, own), {})
 
     def add_late(self, start_us: int, labels: LabelTally) -> None:
         """Add values of the predictions of a cohort, and take back those that were replaced or retracted."""
@@ -219,10 +217,7 @@ class Outcomes(SequentialCause):
         """What is found with the cohorts that may be judged now."""
         for one in self.each.values():
             for cohort in one.late.mature(until_us):
-                yield from self._take(one, cohort)
-
-    def _take(self, one: OneOutcome, cohort: MatureCohort) -> Iterator[Finding]:
-        return one.take(cohort, {}, partial(self.spend, one.name))
+                yield from one.take(cohort, {})
 
     # how a finding goes on
 

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, Self
 
 import numpy as np
 
-from monitor.clock import SECOND_US
 from monitor.count.labels.cohorts import cohort_us
 from monitor.findings import UP, Finding, FindingKey
+from monitor.judge.causes.around import ALONE, Around
 from monitor.judge.causes.cause import CauseName, SequentialCause
 from monitor.judge.causes.errors import PERFORMANCE_NAME
-from monitor.judge.causes.label_means import NO_BUDGET, LabelMeans, Spend
+from monitor.judge.causes.label_means import LabelMeans
 from monitor.judge.causes.segment_errors import known_errors
 from monitor.judge.comparison.means import Side
 from monitor.judge.comparison.means_in_segments import MeansInSegments
 from monitor.judge.incidents.incident import Floats
 from monitor.judge.policy import Policy
+from monitor.judge.promise.budget import LABELS
 from monitor.judge.windows.label_windows import LabelPyramid, LabelWindow
 from monitor.judge.windows.late_cohorts import LateCohorts, MatureCohort
 from monitor.judge.windows.prepared_reference import PreparedReference
@@ -49,7 +51,7 @@ COST_NAME: Final = CauseName(
 class ErrorMeans(LabelMeans):
     """The errors of one model version."""
 
-    def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
+    def __init__(self, prepared: PreparedReference, policy: Policy, around: Around) -> None:
         reference = prepared.reference
         self._reference, self._model = reference, reference.key.model
         self.meaning = replace(reference.meaning, costs=policy.model.cell_costs())
@@ -59,10 +61,10 @@ class ErrorMeans(LabelMeans):
         sides = () if part is None or not is_judged(part) else tuple(_sides(part, figures, moments))
         segments = MeansInSegments(reference, policy, known_errors(reference, figures, self.meaning), sides)
         windows = LabelPyramid(prepared.longest(), figures, self.meaning)
-        late = self.late_cohorts(policy.model.labels.horizon, 10 * SECOND_US)
-        super().__init__(policy, part, moments, sides, segments, windows, late)
+        late = self._late_cohorts(policy.model.labels.horizon, around.pane_us)
+        super().__init__(policy, part, moments, sides, segments, windows, late, partial(around.spend, LABELS))
 
-    def late_cohorts(self, horizon_us: int, pane_us: int) -> LateCohorts:
+    def _late_cohorts(self, horizon_us: int, pane_us: int) -> LateCohorts:
         """Cohorts of late labels, for panes of events of that width."""
         part = self._part
         late, known = (0, 0) if part is None else (part.late, labelled(part.tally, self.meaning.task))
@@ -143,16 +145,15 @@ class Performance(SequentialCause):
     )
     state_name = "performance"
 
-    def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
+    def __init__(self, prepared: PreparedReference, policy: Policy, around: Around = ALONE) -> None:
         super().__init__(prepared, policy)
-        self.spend: Spend = lambda _start, _end, _tests: NO_BUDGET
-        self.errors = ErrorMeans(prepared, policy)
+        self.errors = ErrorMeans(prepared, policy, around)
         #: called with the cohorts of late labels that may be judged: others look at their labels too
         self.matured: Callable[[MatureCohort], Iterable[Finding]] = lambda _: ()
 
-    def of_panes(self, pane_us: int) -> None:
-        """Cohorts are those of panes of that width; before anything is taken."""
-        self.errors.late = self.errors.late_cohorts(self.policy.model.labels.horizon, pane_us)
+    @classmethod
+    def of_judge(cls, prepared: PreparedReference, policy: Policy, around: Around) -> Self:
+        return cls(prepared, policy, around)
 
     def tests(self) -> int:
         return self.errors.tests
@@ -166,12 +167,12 @@ class Performance(SequentialCause):
         waiting = pane.tally.predictions - labelled(labels, self.errors.meaning.task)
         self.errors.late.predicted(pane.start_us, max(waiting, 0))
         cohort = MatureCohort(pane.start_us, pane.end_us, labels)
-        yield from self.errors.take(cohort, pane.tally.records, self.spend)
+        yield from self.errors.take(cohort, pane.tally.records)
 
     def take_late(self, until_us: int) -> Iterator[Finding]:
         """What is found with the cohorts of late labels that may be judged now."""
         for cohort in self.errors.late.mature(until_us):
-            yield from self.errors.take(cohort, {}, self.spend)
+            yield from self.errors.take(cohort, {})
             yield from self.matured(cohort)
 
     def judges(self, key: FindingKey) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from monitor.findings import INFO, PAGE, TICKET, Finding
+from monitor.judge.causes.around import ALONE, Around
 from monitor.judge.causes.quality import Quality
 from monitor.judge.evaluation import Judge
 from monitor.judge.policy import Policy
@@ -51,13 +52,15 @@ def stuck_found(judge: Judge, windows: Windows, alpha: float) -> list[Finding]:
     return found_by(judge, windows, alpha, None, {"constant"})
 
 
-def judge(model: dict[str, object] | None = None, reference_quality: tuple[int, ...] = (0,) * 5) -> Judge:
+def judge(
+    model: dict[str, object] | None = None, reference_quality: tuple[int, ...] = (0,) * 5, around: Around = ALONE
+) -> Judge:
     """A numeric and a categorical column, each of 10,000 events spread evenly, and the same facts in both."""
     made = blank([numeric("x"), categorical("c", "abcd")])
     counts = np.array([[2_500] * WIDTH + list(reference_quality)] * 2)
     known = replace(made, counts=counts, events=10_000)
     policy = Policy(Model.model_validate({"name": "credit", "reference": "r.json"} | (model or {})))
-    return Judge(PreparedReference.of(known), policy)
+    return Judge(PreparedReference.of(known), policy, around)
 
 
 def window(*parts: dict[str, int], values: int = 100) -> Windows:

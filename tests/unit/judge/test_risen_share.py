@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from monitor.judge.causes.around import Around
 from monitor.judge.windows.pyramid import Windows, window_of
 from monitor.stats.bins.name_bins import as_extreme, hashes_of
 from monitor.stats.bins.reference_bins import QUALITY_COUNTS
@@ -68,9 +69,10 @@ def one_valued(values: int) -> Windows:
 
 
 def test_a_run_of_a_value_whose_share_rose_is_judged_by_the_live_share() -> None:
-    judged, known = judge(), shares(of_d=970)
-    assert {one.key.subject for one in stuck_found(judged, one_valued(60), ALPHA)} == {"c"}
-    judged.constant.changed_counts = lambda column, until_us: known if (column, until_us) == (1, 100) else None
+    known = shares(of_d=970)
+    assert {one.key.subject for one in stuck_found(judge(), one_valued(60), ALPHA)} == {"c"}
+    around = Around(changed_counts=lambda column, until_us: known if (column, until_us) == (1, 100) else None)
+    judged = judge(around=around)
     assert stuck_found(judged, one_valued(60), ALPHA) == []
     (long,) = stuck_found(judged, one_valued(1_200), ALPHA)
     assert long.p == pytest.approx((971 / 1_001) ** 1_199)
@@ -81,7 +83,6 @@ def test_a_run_of_a_value_whose_share_rose_is_judged_by_the_live_share() -> None
 @pytest.mark.parametrize("counts", [None, np.zeros(0, np.int64), shares(of_d=10)])
 def test_where_no_larger_live_share_is_known_the_reference_decides(counts: NDArray[np.int64] | None) -> None:
     (expected,) = stuck_found(judge(), one_valued(60), ALPHA)
-    judged = judge()
-    judged.constant.changed_counts = lambda _column, _until_us: counts
+    judged = judge(around=Around(changed_counts=lambda _column, _until_us: counts))
     (found,) = stuck_found(judged, one_valued(60), ALPHA)
     assert (found.p, found.exceedance) == (expected.p, expected.exceedance)

@@ -20,17 +20,9 @@ from monitor.judge.estimated import Estimated
 from monitor.publish.column_series import DISTANCES, FIGURES
 from monitor.publish.register import REGISTER
 from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, render
-from monitor.publish.snapshot import (
-    ColumnView,
-    FindingView,
-    IncidentView,
-    ModelView,
-    OutcomeSegment,
-    OutcomeView,
-    Snapshot,
-)
+from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
 from tests.series_by_library import ByTheLibrary
-from tests.snapshots import BY_GROUP, CALLS, IN_WARMUP, busy_snapshot, promise_of, wide_snapshot, with_labels
+from tests.snapshots import BY_GROUP, CALLS, IN_WARMUP, NAMED, busy_snapshot, promise_of, wide_snapshot, with_labels
 
 CREDIT = ModelKey("credit", "1")
 EVENTS = Partition("events", 0)
@@ -106,10 +98,7 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
                 columns=(AGE,),
                 performance=(("accuracy", 0.9), ("mae", 250.0)),
                 **BY_GROUP,
-                outcomes=(
-                    OutcomeView("judge", 900, 1_764_000_600_000_000, mean=0.7, mean_before=0.72, segments=(IN_LOW,)),
-                    OutcomeView("topic", 900, 1_764_000_600_000_000, shares=(("refund", 0.1), ("(other)", 0.9))),
-                ),
+                outcomes=NAMED,
                 estimated=Estimated((("accuracy", 0.88), ("mae", 2.5)), 4_000),
                 promise=promise_of("AGE"),
                 warmup=IN_WARMUP,
@@ -124,7 +113,6 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
     )
 
 
-IN_LOW = OutcomeSegment("EDU=low", 60, mean=0.6, mean_before=0.7)
 AGE = ColumnView(
     name="AGE",
     role="feature",
