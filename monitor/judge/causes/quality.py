@@ -18,7 +18,15 @@ import numpy as np
 from monitor.findings import DOWN, PAGE, UP, Figures, Finding, FindingKey
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation, PlannedWindows, places
 from monitor.judge.causes.distribution import Distribution
-from monitor.judge.causes.quality_words import NAMES, ONE_VALUE_STEP, SHARES, Began, began, headline, one_value_outside
+from monitor.judge.causes.quality_words import (
+    NAMES,
+    ONE_VALUE_STEP,
+    SHARES,
+    Began,
+    began,
+    headline,
+    is_one_value_outside,
+)
 from monitor.judge.causes.unit_change import UnitChange, unit_change
 from monitor.judge.comparison.near_range import NOWHERE, NearRange
 from monitor.judge.comparison.quality_tails import QualityTails, base_windows_asked
@@ -257,9 +265,8 @@ class Quality(Cause[QualityTails]):
         named = slot == UNSEEN or (slot == TYPE and prepared.columns[column].is_presence)
         unseen = self._unseen(windows, window, column) if named else {}
         came, spelled = self._came(unseen, column), self._spelled(unseen, column)
-        since, alone = began(prepared, windows, at, newest), one_value_outside(prepared, windows, at)
-        alone = alone if self.policy.of_column(prepared.columns[column]).show_values else ""
-        before, always = share - effect, f", always {alone}" if alone else ""
+        since, alone = began(prepared, windows, at, newest), is_one_value_outside(prepared, windows, at)
+        before, always = share - effect, ", always the same value" if alone else ""
         said = headline(prepared.columns[column], subject, cause, before, since.share)
         return Finding(
             key=FindingKey(subject, cause),
@@ -277,7 +284,7 @@ class Quality(Cause[QualityTails]):
             detail=self._detail(windows, at, before, share, always + came, change, since) + spelled.words,
             ticket_reason=reason,
             headline=said + always + (change.headline if change else "") + came + spelled.words,
-            next_step=spelled.next_step or (ONE_VALUE_STEP.format(alone) if alone else ""),
+            next_step=spelled.next_step or (ONE_VALUE_STEP if alone else ""),
             factor=change.factor if change else None,
             since_us=since.start_us,
             records=windows.records(window),

@@ -13,7 +13,6 @@ from monitor.judge.windows.pyramid import Windows
 from monitor.reference.column import PREDICTION, SCORE, Column
 from monitor.stats.bins.reference_bins import NUMERIC, OUTSIDE
 from monitor.stats.derived.columns import VECTOR
-from monitor.stats.digits import told_apart
 from monitor.stats.tallies.tally import BELOW, FAR_COUNT, FAR_SUM, FAR_UNIT
 from monitor.stats.testing.onset import onset
 from monitor.text import percent
@@ -59,7 +58,7 @@ NAMES: Final = {
 #: what a share is of, where the cause's name does not say
 SHARES: Final = {"type": "of the wrong type", "unseen": "never seen"}
 #: what a person does first where all values outside the range are one number
-ONE_VALUE_STEP: Final = "if {} stands for a missing value, write null where it is produced; else look at what sets it"
+ONE_VALUE_STEP: Final = "if that value stands for a missing one, write null where it is produced; else see what sets it"
 #: the share of the newest events is told where it rests on so many of them, and is so many standard errors higher
 LEAST_NEWEST: Final = 10
 HIGHER: Final = 2.0
@@ -100,17 +99,17 @@ def began(
     return Began(parts[first].start_us, share)
 
 
-def one_value_outside(prepared: PreparedReference, windows: Windows, at: tuple[int, int, int]) -> str:
-    """The one number that all values outside the range are, as text; "" where they are several, or of another count."""
+def is_one_value_outside(prepared: PreparedReference, windows: Windows, at: tuple[int, int, int]) -> bool:
+    """Whether all values outside the range are one number, which is never named."""
     window, column, slot = at
     sums, outside = windows.sums[window, column], int(windows.counts[window, column, prepared.width + OUTSIDE])
     below, near = int(sums[BELOW]), int(sums[FAR_COUNT])
     if slot != OUTSIDE or near != outside or below not in {0, outside} or outside < LEAST_EQUAL:
-        return ""
+        return False
     about = prepared.columns[column]
     value = float(windows.lows[window, column] if below else windows.highs[window, column])
     mean = about.center + about.scale * int(sums[FAR_SUM]) / FAR_UNIT / near
-    return told_apart([value])[0] if abs(mean - value) <= about.scale / FAR_UNIT else ""
+    return bool(abs(mean - value) <= about.scale / FAR_UNIT)
 
 
 def headline(about: Column, subject: str, cause: str, before: float, share: float) -> str:

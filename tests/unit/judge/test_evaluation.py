@@ -237,8 +237,7 @@ def stuck(values: int, low: float = 3.5) -> Windows:
 
 
 def test_a_constant_column_is_over_when_a_run_of_its_most_frequent_value_is_too_unlikely() -> None:
-    """The most frequent value of x had a tenth of the reference, that of c six tenths."""
-    found = by_subject(stuck_found(judge(), stuck(25), ALPHA))
+    found = by_subject(stuck_found(judge(), stuck(25), ALPHA))  # the commonest of x had a tenth, that of c six tenths
     assert set(found) == {("x", "constant")}
     assert found["x", "constant"].p == pytest.approx(0.1**25)
     assert by_subject(stuck_found(judge(), stuck(40), ALPHA)).keys() == {("x", "constant"), ("c", "constant")}
@@ -247,8 +246,7 @@ def test_a_constant_column_is_over_when_a_run_of_its_most_frequent_value_is_too_
 
 def test_two_values_are_not_constant() -> None:
     inspected = stuck(40)
-    inspected.highs[:] = 3.6
-    inspected.counts[0, 1, 1] = 1
+    inspected.highs[:], inspected.counts[0, 1, 1] = 3.6, 1
     assert list(stuck_found(judge(), inspected, ALPHA)) == []
 
 
