@@ -37,8 +37,8 @@ _LEAST_EXPONENT: Final = -900
 class VectorColumns:
     """The derived columns of vectors of d numbers.
 
-    `center` (d,) is their mean in the reference; `components` (k, d) are its leading principal components, unit vectors
-    times 2^19, rounded to integers.
+    `center` (d,) is their mean in the reference; `components` (k, d) are its leading principal components, or fixed
+    directions where it has none that hold for other rows: unit vectors times 2^19, rounded to integers.
     """
 
     center: Floats
@@ -92,10 +92,39 @@ def learn_vector_columns(vectors: Floats) -> VectorColumns:
     sized = np.abs(vectors).max(initial=0.0) or 1.0
     center = (vectors / sized).mean(0) * sized
     centred = vectors / sized - center / sized
-    axes = list(_principal(centred))[:PROJECTIONS]
+    axes = list(_principal(centred))
+    for at, holds in enumerate(_hold_elsewhere(centred)[: len(axes)]):
+        if not holds:
+            axes[at] = _unlearned(at, axes, centred.shape[1])
     components = np.array([axis if axis[np.abs(axis).argmax()] > 0 else -axis for axis in axes])
     whole = np.rint(components * (1 << BITS)).astype(np.int32).reshape(len(axes), vectors.shape[1])
     return VectorColumns(center, whole)
+
+
+def _unlearned(at: int, axes: list[Floats], width: int) -> Floats:
+    """A direction (d,) that no data chose, at right angles to those before it."""
+    axis = np.random.default_rng([at, width]).standard_normal(width)
+    for before in axes[:at]:
+        axis -= (axis @ before) * before
+    size = np.linalg.norm(axis)
+    return axis / size if size > 0 else axes[at]
+
+
+def _hold_elsewhere(centred: Floats) -> list[bool]:
+    """Whether the principal components of one half of the rows have their variance in the other half, too.
+
+    One that does not is fitted to these rows: others vary less along it, which looks like a change. One of all rows is
+    fitted half as much, and may be by as much as the standard deviation of n values is uncertain: 1 / sqrt(2 n).
+    """
+    allowed = 4 / np.sqrt(2 * max(len(centred), 1))
+    order = np.random.default_rng(len(centred)).permutation(len(centred))  # rows may alternate
+    halves = centred[order[::2]], centred[order[1::2]]
+    own, elsewhere = np.zeros(PROJECTIONS), np.zeros(PROJECTIONS)
+    for here, there in (halves, halves[::-1]):
+        for at, axis in enumerate(_principal(here)):
+            own[at] += np.square(here @ axis).sum() / max(len(here), 1)
+            elsewhere[at] += np.square(there @ axis).sum() / max(len(there), 1)
+    return list(elsewhere >= (1 - allowed) * own)
 
 
 def _principal(centred: Floats) -> Iterator[Floats]:

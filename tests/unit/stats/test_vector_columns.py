@@ -37,9 +37,11 @@ def test_the_figures_are_those_of_numpy(width: int) -> None:
         assert (np.abs(own - exact) <= KEPT * np.abs(exact) + 2.0 ** (1 - BITS) * largest).all()
 
 
-@pytest.mark.parametrize(("rows", "width"), [(500, 8), (500, 64), (60, 300)])
+@pytest.mark.parametrize(("rows", "width"), [(500, 8), (5_000, 64), (200, 300)])
 def test_the_components_are_the_principal_ones_with_the_largest_number_positive(rows: int, width: int) -> None:
-    vectors = cloud(rows, width)
+    vectors = cloud(rows, min(width, 64) if width < rows else 8)
+    if width > rows:  # most coordinates hardly vary
+        vectors = np.hstack([vectors, 0.01 * cloud(rows, width - 8, 2)])
     columns = learn_vector_columns(vectors)
     components = columns.components / 2.0**BITS
     expected = PCA(PROJECTIONS, svd_solver="full").fit(vectors)
@@ -49,6 +51,21 @@ def test_the_components_are_the_principal_ones_with_the_largest_number_positive(
         assert own[np.abs(own).argmax()] > 0
     again = learn_vector_columns(-vectors)
     np.testing.assert_allclose(again.components, columns.components, atol=4)
+
+
+@pytest.mark.parametrize(("rows", "width"), [(300, 16), (1_000, 384), (2_000, 64)])
+def test_vectors_of_the_same_kind_vary_as_much_along_each_direction(rows: int, width: int) -> None:
+    """No direction of such vectors is the main one: the principal components are those of the rows alone."""
+    rng = np.random.default_rng(rows)
+    vectors, others = rng.normal(size=(2, rows, width))
+    columns = learn_vector_columns(vectors)
+    spread = columns.of(others)[2:].std(1) / columns.of(vectors)[2:].std(1)
+    assert len(spread) == PROJECTIONS
+    np.testing.assert_allclose(spread, 1, atol=4 / np.sqrt(rows))
+    fitted = PCA(1).fit(vectors)
+    assert fitted.transform(others).std() < (1 - 2 / np.sqrt(rows)) * fitted.transform(vectors).std(), "as these would"
+    components = columns.components / 2.0**BITS
+    assert np.abs(np.triu(components @ components.T, 1)).max() < 0.6, "none is told twice"
 
 
 def test_images_of_digits_are_as_numpy_has_them() -> None:
