@@ -23,6 +23,8 @@ from monitor.errors import RejectedRecord
 from monitor.events import ModelKey
 from monitor.records import RecordBatch
 
+#: a row of a record is so many times the objects that an event is, which have to fit the processor's cache too
+_OBJECTS: Final = 2
 _NAMED_FIELD: Final = re.compile("`([a-z]+)`")
 
 
@@ -56,7 +58,10 @@ class LayoutDecoder(NativeDecoder):
         return super().decode(batch)
 
     def _rows_at_once(self, values: Sequence[bytes | None], first: int) -> int:
-        return max(1, super()._rows_at_once(values, first) // self._events_in_record)
+        events = super()._rows_at_once(values, first)
+        if self._events_in_record == 1:
+            return events
+        return max(1, events // (_OBJECTS * self._events_in_record))
 
     def _decode_fast(self, batch: RecordBatch, first: int, record_us: NDArray[np.int64]) -> Fast:
         count = len(record_us)
