@@ -90,7 +90,6 @@ SERIES: Final = (
     Series("bike, weather, a year", "bike_sharing_hourly", "temp hum windspeed weathersit", 8_645),
     Series("machine temperature", "nab_series", "value", 4_539, 300 * SECOND_US, last=16_057),
     Series("flights", "flights_nyc_2013", FLIGHTS, 10_000, last=80_000),
-    Series("flights, 60 days, all year", "flights_nyc_2013", FLIGHTS, 45_173),
     Series(
         "acs, first year", "acs_employment_ma", "AGEP SCHL MAR RELP SEX RAC1P", 10_000, 459 * SECOND_US, last=68_785
     ),
