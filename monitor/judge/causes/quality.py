@@ -261,11 +261,12 @@ class Quality(Cause[QualityTails]):
         window, column, slot = at
         cause, subject = QUALITY_COUNTS[slot], prepared.subjects[column]
         share, effect = float(measured.share[at]), float(measured.excess[at])
-        change = unit_change(prepared, windows, window, column) if slot == OUTSIDE else None
+        alone = is_one_value_outside(prepared, windows, at)
+        change = unit_change(prepared, windows, window, column) if slot == OUTSIDE and not alone else None
         named = slot == UNSEEN or (slot == TYPE and prepared.columns[column].is_presence)
         unseen = self._unseen(windows, window, column) if named else {}
         came, spelled = self._came(unseen, column), self._spelled(unseen, column)
-        since, alone = began(prepared, windows, at, newest), is_one_value_outside(prepared, windows, at)
+        since = began(prepared, windows, at, newest)
         before, always = share - effect, ", always the same value" if alone else ""
         said = headline(prepared.columns[column], subject, cause, before, since.share)
         return Finding(
@@ -341,6 +342,6 @@ class Quality(Cause[QualityTails]):
             details.append(f"the reference's range with its margin is {low} to {high}")
             width = self.prepared.width
             seen = moments(about, windows.counts[window, column], windows.sums[window, column], width)
-            if seen.whole:
+            if seen.whole and not came:  # of one value the mean is that value
                 details.append(f"mean {before_and_after(about.center, seen.mean)}")
         return "; ".join(details) + (change.detail if change else "")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final, NamedTuple
 
 import numpy as np
+from scipy.stats import binom
 
 from monitor.judge.causes.cause import CauseName
 from monitor.judge.windows.prepared_reference import PreparedReference
@@ -13,7 +13,15 @@ from monitor.judge.windows.pyramid import Windows
 from monitor.reference.column import PREDICTION, SCORE, Column
 from monitor.stats.bins.reference_bins import NUMERIC, OUTSIDE
 from monitor.stats.derived.columns import VECTOR
-from monitor.stats.tallies.tally import BELOW, FAR_COUNT, FAR_SUM, FAR_UNIT
+from monitor.stats.tallies.tally import (
+    BELOW,
+    FAR_COUNT,
+    FAR_SUM,
+    FAR_UNIT,
+    OUTSIDE_COUNT,
+    OUTSIDE_LOG,
+    UNIT,
+)
 from monitor.stats.testing.onset import onset
 from monitor.text import percent
 
@@ -59,10 +67,10 @@ NAMES: Final = {
 SHARES: Final = {"type": "of the wrong type", "unseen": "never seen"}
 #: what a person does first where all values outside the range are one number
 ONE_VALUE_STEP: Final = "if that value stands for a missing one, write null where it is produced; else see what sets it"
-#: the share of the newest events is told where it rests on so many of them, and is so many standard errors higher
+#: the share of the newest events is told where they are so many, and it has this probability in a window of one share
 LEAST_NEWEST: Final = 10
-HIGHER: Final = 2.0
-#: values are told to be all one number where they are so many
+BY_CHANCE: Final = 0.005
+#: values are told to be one number where they are so many
 LEAST_EQUAL: Final = 5
 
 
@@ -93,23 +101,25 @@ def began(
     share = int(hits.sum()) / max(int(carried.sum()), 1)
     behind = int(hits[first + 1 :].sum()), int(carried[first + 1 :].sum())
     for of, events in (behind, newest or (0, 0)):
-        error = math.sqrt(share * (1 - share) / max(events, 1))
-        if events >= LEAST_NEWEST and of / events > share + HIGHER * error:
+        if events >= LEAST_NEWEST and of > share * events and binom.sf(of - 1, events, share) < BY_CHANCE:
             return Began(parts[first].start_us, of / events, events)
     return Began(parts[first].start_us, share)
 
 
 def is_one_value_outside(prepared: PreparedReference, windows: Windows, at: tuple[int, int, int]) -> bool:
-    """Whether all values outside the range are one number, which is never named."""
+    """Whether all values outside the range are one number, which is never named: their sums are exact multiples."""
     window, column, slot = at
     sums, outside = windows.sums[window, column], int(windows.counts[window, column, prepared.width + OUTSIDE])
-    below, near = int(sums[BELOW]), int(sums[FAR_COUNT])
-    if slot != OUTSIDE or near != outside or below not in {0, outside} or outside < LEAST_EQUAL:
+    below = int(sums[BELOW])
+    if slot != OUTSIDE or int(sums[FAR_COUNT]) != outside or below not in {0, outside} or outside < LEAST_EQUAL:
         return False
-    about = prepared.columns[column]
-    value = float(windows.lows[window, column] if below else windows.highs[window, column])
-    mean = about.center + about.scale * int(sums[FAR_SUM]) / FAR_UNIT / near
-    return bool(abs(mean - value) <= about.scale / FAR_UNIT)
+    about, value = prepared.columns[column], float((windows.lows if below else windows.highs)[window, column])
+    steps = np.rint((value - about.center) / about.scale * FAR_UNIT)
+    if not np.isfinite(steps) or int(sums[FAR_SUM]) != outside * int(steps):
+        return False
+    if value == 0:  # zeros have no logarithm
+        return int(sums[OUTSIDE_COUNT]) == 0
+    return int(sums[OUTSIDE_LOG]) == outside * int(np.rint(np.log10(abs(value)) * UNIT))
 
 
 def headline(about: Column, subject: str, cause: str, before: float, share: float) -> str:

@@ -3,12 +3,13 @@
 The range comes from the reference's rows. If these are correlated, few of them are independent, and values leave the
 range in clusters. No such column goes farther outside than the range is wide (on the scale of its tails,
 `stats/bins/tails.py`). One that drifts in its reference goes farther in time: at most a width beyond where its base
-windows have been, so that a jump is told from it at any distance.
+windows have been, so that a jump is told from it at any distance. Where it jumped to and stays is where it has been.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from bisect import bisect_left
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,14 @@ NEARLY_ALL: Final = 0.95
 #: similar for up to 1 / PART of the reference
 MORE: Final = 8
 PART: Final = 4
+#: base windows in a row beyond where a column may get, after which it has been there
+LASTING: Final = 64
+#: a column that is farther away is not followed
+MOST_WIDTHS: Final = 1 << 20
+#: ends of ranges that are kept
+MOST_KEPT: Final = 1 << 12
 #: the state of columns that have not got farther than they had at first
-NOWHERE: Final[dict[str, Any]] = {"columns": [], "widths": []}
+NOWHERE: Final[dict[str, Any]] = {"columns": [], "widths": [], "beyond": []}
 
 
 class NearRange:
@@ -52,6 +59,8 @@ class NearRange:
             for part, widths in enumerate(parts)
             if DRIFT_WIDTHS in widths
         }
+        #: {the same: base windows in a row that were beyond that}
+        self._beyond: dict[tuple[int, int], int] = {}
         #: (C,) number of consecutive events whose values are similar, if the column's variance does not settle
         self._alike = np.maximum(self._variance, np.minimum(prepared.events / PART, MORE * self._variance))
 
@@ -87,29 +96,60 @@ class NearRange:
         return share < NEARLY_ALL or windows.spans[window].events < self._alike[column]
 
     def follow(self, base: Block) -> None:
-        """A base window ended: a column that drifts may get a width farther than most of its values have got."""
-        for (column, part), widths in self._drifted.items():
-            counts = base.tally.counts[column]
-            outside = int(counts[self._prepared.width + OUTSIDE])
-            mean = self._mean_outside(counts, base.tally.sums[column], column) if outside else None
-            if mean is not None and outside >= HALF * (outside + int(counts[: self._prepared.width].sum())):
-                self._drifted[column, part] = self._grown(column, widths, mean)
+        """A base window ended: a column that drifts may get a width farther than most of its values are now.
 
-    def _grown(self, column: int, widths: tuple[int, int], mean: float) -> tuple[int, int]:
-        """The widths below and above after values with this mean: one more on the side where it is in the last one."""
-        below, above = widths
-        (low, high), (inner_low, inner_high) = (self._farthest(column, below - less, above - less) for less in (0, 1))
-        return (below + (below > 0 and low <= mean < inner_low), above + (above > 0 and inner_high < mean <= high))
+        What it may do follows it by one width at a time; a jump beyond that is followed once it has lasted.
+        """
+        for key in self._drifted:
+            column = key[0]
+            counts, first = base.tally.counts[column], self._wanders[column][key[1]]
+            outside = int(counts[self._prepared.width + OUTSIDE])
+            mean = self._mean_outside(counts, base.tally.sums[column], column) if outside else np.nan
+            if mean is None:
+                continue
+            if outside < HALF * (outside + int(counts[: self._prepared.width].sum())):
+                mean = np.nan  # it is in its range
+            now = self._drifted[key]
+            wanted = [max(at, self._reached(column, side, mean) + 1 if at else 0) for side, at in enumerate(first)]
+            jumped = any(at > before + 1 for at, before in zip(wanted, now, strict=True))
+            self._beyond[key] = self._beyond.get(key, 0) + 1 if jumped else 0
+            if not jumped or self._beyond[key] >= LASTING:
+                moved = (at if jumped else max(at, before - 1) for at, before in zip(wanted, now, strict=True))
+                self._drifted[key], self._beyond[key] = cast("tuple[int, int]", tuple(moved)), 0
+
+    def _reached(self, column: int, side: int, mean: float) -> int:
+        """Widths of the range, rounded up, from its end on one side to this value; 0 inside and on the other side."""
+
+        def holds(widths: int) -> bool:
+            low, high = self._farthest(column, widths, widths)
+            return not (mean < low if side == 0 else mean > high)  # also NaN
+
+        if holds(0):
+            return 0
+        most = 1
+        while not holds(most) and most < MOST_WIDTHS:
+            most *= 2
+        return bisect_left(range(most), x=True, key=holds)
 
     def to_state(self) -> dict[str, Any]:
-        """The columns that have got farther than they had at first."""
-        grown = {key: widths for key, widths in self._drifted.items() if widths != self._wanders[key[0]][key[1]]}
-        return {"columns": [list(key) for key in grown], "widths": [list(widths) for widths in grown.values()]}
+        """The columns that have got farther than they had at first, or are beyond that."""
+        moved = [
+            key
+            for key, widths in self._drifted.items()
+            if widths != self._wanders[key[0]][key[1]] or self._beyond.get(key)
+        ]
+        return {
+            "columns": [list(key) for key in moved],
+            "widths": [list(self._drifted[key]) for key in moved],
+            "beyond": [self._beyond.get(key, 0) for key in moved],
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `to_state` of the same reference."""
-        for (column, part), (below, above) in zip(state["columns"], state["widths"], strict=True):
-            self._drifted[int(column), int(part)] = int(below), int(above)
+        for place, (below, above), beyond in zip(state["columns"], state["widths"], state["beyond"], strict=True):
+            key = int(place[0]), int(place[1])
+            if key in self._drifted:
+                self._drifted[key], self._beyond[key] = (int(below), int(above)), int(beyond)
 
     def _ways(self, column: int) -> list[tuple[int, int]]:
         """How far the column may get now, by each part of its `ticket_only`."""
@@ -132,6 +172,8 @@ class NearRange:
 
     def _farthest(self, column: int, below: int, above: int) -> tuple[float, float]:
         key = (column, below, above)
+        if len(self._ends) >= MOST_KEPT:
+            self._ends.clear()
         if key not in self._ends:
             bins = self._prepared.columns[column].bins
             self._ends[key] = farthest(bins, self._prepared.bins[column], (below, above))

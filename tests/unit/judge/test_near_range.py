@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from monitor.judge.comparison.near_range import NOWHERE, NearRange
+from monitor.judge.comparison.near_range import LASTING, NOWHERE, NearRange
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import Windows, window_of
 from monitor.reference.column import DRIFT_WIDTHS, OUTSIDE_PARTS
@@ -68,17 +68,38 @@ def test_a_column_that_drifts_may_get_a_width_farther_than_it_has_been(part: str
     assert (near.to_state() != NOWHERE) is drifts
 
 
-def test_a_column_that_jumps_is_not_followed() -> None:
+def test_a_column_that_jumps_is_followed_when_that_has_lasted_and_back_again() -> None:
     reference = prepared("outside_drift")
     near, bins = NearRange(reference), reference.columns[0].bins
-    far = outside(reference, bins.high + (DRIFT_WIDTHS + 1.5) * (bins.high - bins.low))
-    for _ in range(3):
+    wide = bins.high - bins.low
+    far = outside(reference, bins.high + (DRIFT_WIDTHS + 20.5) * wide)
+    for _ in range(LASTING - 1):
+        assert not near.is_excursion(far, AT, 1.0)
         near.follow(far.parts[0][0])
-    assert near.to_state() == NOWHERE
+        again = NearRange(reference)
+        again.restore(near.to_state())
+        near = again
+    assert not near.is_excursion(far, AT, 1.0)
+    near.follow(far.parts[0][0])
+    assert near.is_excursion(far, AT, 1.0), "it has been there"
+    assert not near.is_excursion(outside(reference, bins.high + (DRIFT_WIDTHS + 23) * wide), AT, 1.0)
+    for _ in range(22):
+        near.follow(window_of(1, (Block(0, 10, Tally.empty(1, reference.width)),)).parts[0][0])
+    assert near.to_state() == NOWHERE, "it came back"
+    assert not near.is_excursion(far, AT, 1.0)
+
+
+def test_a_few_values_far_out_or_too_far_to_be_summed_are_not_followed() -> None:
+    reference = prepared("outside_drift")
+    near, bins = NearRange(reference), reference.columns[0].bins
     few = outside(reference, bins.high + (DRIFT_WIDTHS - 0.5) * (bins.high - bins.low)).parts[0][0]
     few.tally.counts[0, 0] = 10 * HITS
     near.follow(few)
     assert near.to_state() == NOWHERE, "a few values are out, not the column"
+    unsummed = outside(reference, bins.high).parts[0][0]
+    unsummed.tally.sums[0, FAR_COUNT] = 0
+    near.follow(unsummed)
+    assert near.to_state() == NOWHERE
 
 
 def test_a_column_that_stays_within_its_range_has_no_excursions() -> None:

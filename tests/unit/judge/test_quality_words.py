@@ -12,7 +12,7 @@ from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import Windows, window_of
 from monitor.stats.bins.reference_bins import MISSING, OUTSIDE
 from monitor.stats.tallies.block import Block
-from monitor.stats.tallies.tally import BELOW, FAR_COUNT, FAR_SUM, FAR_UNIT, Tally
+from monitor.stats.tallies.tally import BELOW, FAR_COUNT, FAR_SUM, FAR_UNIT, OUTSIDE_COUNT, OUTSIDE_LOG, UNIT, Tally
 from tests.engine import blank, numeric
 
 PREPARED = PreparedReference.of(blank([numeric("x")]))
@@ -46,6 +46,16 @@ def test_in_one_block_the_newest_events_tell_unless_they_are_few() -> None:
     assert began(PREPARED, window(30), (0, 0, MISSING), newest=(0, 50)) == (0, 0.3, 0), "it is over"
 
 
+def test_one_share_is_seldom_told_as_a_higher_one() -> None:
+    rng = np.random.default_rng(5)
+    told = sum(
+        began(PREPARED, window(*rng.binomial(EVENTS, 0.3, 4)), (0, 0, MISSING), (int(rng.binomial(50, 0.3)), 50)).newest
+        > 0
+        for _ in range(400)
+    )
+    assert told <= 12
+
+
 def outside(values: Sequence[float], *, far: int = 0) -> Windows:
     """One window with these values outside the range, and some that are too far out to be summed."""
     column, tally, array = PREPARED.columns[0], Tally.empty(1, PREPARED.width), np.array(values)
@@ -53,6 +63,8 @@ def outside(values: Sequence[float], *, far: int = 0) -> Windows:
     tally.sums[0, BELOW] = (array < column.bins.low).sum()
     tally.sums[0, FAR_COUNT] = len(values)
     tally.sums[0, FAR_SUM] = np.rint((array - column.center) / column.scale * FAR_UNIT).astype(np.int64).sum()
+    logs = np.log10(np.abs(array[array != 0]))
+    tally.sums[0, OUTSIDE_COUNT], tally.sums[0, OUTSIDE_LOG] = len(logs), np.rint(logs * UNIT).astype(np.int64).sum()
     tally.lows[0], tally.highs[0] = min(column.bins.low, array.min()), max(column.bins.high, array.max())
     return window_of(1, (Block(0, 10, tally),))
 
@@ -62,7 +74,9 @@ def test_one_value_outside_the_range_is_noticed(value: float) -> None:
     assert is_one_value_outside(PREPARED, outside([value] * 7), (0, 0, OUTSIDE))
 
 
-@pytest.mark.parametrize("values", [[-999.0] * 6 + [-998.0], [-999.0] * 6 + [999.0], [-999.0] * 4])
+@pytest.mark.parametrize(
+    "values", [[-999.0] * 9_999 + [-998.0], [-999.0] * 6 + [999.0], [-999.0] * 4, [-999.0] * 6 + [-1e3]]
+)
 def test_several_values_or_too_few_are_not(values: list[float]) -> None:
     assert not is_one_value_outside(PREPARED, outside(values), (0, 0, OUTSIDE))
 

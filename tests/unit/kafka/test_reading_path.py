@@ -7,6 +7,7 @@ from typing import Any
 
 import kafka
 import pytest
+import structlog
 from kafka.consumer.fetcher import Fetcher
 from kafka.record.default_records import DefaultRecordBatch
 from structlog.testing import capture_logs
@@ -15,6 +16,11 @@ from monitor.kafka import reading_path, unpack
 from monitor.kafka.fetch_state import FetchState
 from monitor.kafka.reading_path import FAST, PUBLIC, SELF_CHECK, TURNED_OFF, ReadingPath, self_check
 from monitor.kafka.record_batch import chunk_of
+
+
+@pytest.fixture(autouse=True)
+def _every_level_is_logged() -> None:
+    structlog.reset_defaults()  # other tests log from a level on
 
 
 def consumer() -> Any:  # noqa: ANN401
