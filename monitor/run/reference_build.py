@@ -19,13 +19,14 @@ from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.blank import blank_reference
-from monitor.reference.configured import fairness_faults
+from monitor.reference.configured import contradictions, fairness_faults
 from monitor.reference.file.encoding import with_hash
 from monitor.reference.learn.label_facts import LabelledCohort, label_facts
 from monitor.reference.learn.performance import PerformanceLearner
 from monitor.reference.learn.reference import Origin, RowStatistics, assemble
 from monitor.reference.learn.segments import SegmentLearner
 from monitor.reference.notes.events import column_notes, reference_notes
+from monitor.reference.notes.outcomes import unknown_outcomes
 from monitor.reference.plan.columns import Plan, plan_columns
 from monitor.reference.plan.segments import plan_segments, segment_faults
 from monitor.reference.reference import Reference
@@ -125,8 +126,12 @@ def build_reference(
             late = learn_from_labels(settings, reference, source, clock, event_range)
         finally:
             source.close()
+        if late.faults:
+            raise UsageError(f"models[{at}].{fault}" for fault in late.faults)
         reference = _with_late_labels(reference, collector, late)
-    for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
+    of_settings = [*contradictions(reference, model), *map(": ".join, unknown_outcomes(reference, model))]
+    notes = (*reference_notes(reference, f"models[{at}]"), *(f"models[{at}].{note}" for note in of_settings))
+    for note in (*notes, *losses, *_column_notes(found, plan, place)):
         on_note(one_line(note))
     return reference
 

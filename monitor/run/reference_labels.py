@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -27,7 +27,9 @@ from monitor.reference.references import References
 from monitor.run.first_pass import EventRange
 from monitor.settings.model import Model
 from monitor.settings.tree import Settings
+from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC
 from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.performance.outcome_tally import merged_outcomes
 from monitor.stats.testing.fact_share import FactShare
 
 #: at most so many cohorts of a reference are learned from, and fewer where each is large: this part of them for every
@@ -90,12 +92,14 @@ class _Cohorts(StatelessStage2):
 class LateLabels(NamedTuple):
     """What came for a reference's predictions within the horizon: `performance` is None where no label came late.
 
-    `facts` are how late labels come, and how many predictions have none.
+    `facts` are how late labels come, and how many predictions have none; `faults` are settings of outcomes that their
+    values contradict.
     """
 
     performance: ReferencePerformance | None
     facts: tuple[tuple[str, FactShare], ...]
     outcomes: dict[str, ReferenceOutcome]
+    faults: Sequence[str] = ()
 
 
 def learn_from_labels(
@@ -135,7 +139,7 @@ def learn_from_labels(
     outcomes = _outcomes(learned, collector, model)
     if not replace(reference, outcomes=outcomes).cuts_outcomes:
         outcomes = {name: one.of_segments({}) for name, one in outcomes.items()}
-    return LateLabels(performance, facts, outcomes)
+    return LateLabels(performance, facts, outcomes, tuple(_without_numbers(learned, model, outcomes)))
 
 
 def learned_cohort_us(width_us: int, pane_us: int, span_us: int, most: int = MOST_COHORTS) -> int:
@@ -193,6 +197,17 @@ def _outcomes(learned: Sequence[_Cohort], collector: _Cohorts, model: Model) -> 
         if outcome is not None:
             found[name] = outcome
     return found
+
+
+def _without_numbers(learned: Sequence[_Cohort], model: Model, found: Mapping[str, ReferenceOutcome]) -> Iterator[str]:
+    """Outcomes whose values are all texts, and numbers by the settings."""
+    for name, outcome in model.outcomes.items():
+        if outcome.kind != NUMERIC or name in found:
+            continue
+        tally = merged_outcomes(of.outcomes[name] for _, _, of in learned if name in of.outcomes)
+        if tally.values:
+            texts = f"all {tally.values:,} values are text"
+            yield f"outcomes.{name}.kind: {NUMERIC}, but {texts}; write kind: {CATEGORICAL}, or leave it out"
 
 
 def delays_of(delays: Mapping[int, int]) -> tuple[tuple[int, float], ...]:
