@@ -20,6 +20,7 @@ from monitor.reference.notes.events import reference_notes
 from monitor.reference.notes.fairness import fairness_lines
 from monitor.reference.notes.outcomes import unknown_outcomes
 from monitor.reference.notes.paging import at_every_length, may_page, order_note, paging_notes, season_notes
+from monitor.reference.notes.performance import horizon_notes
 from monitor.reference.notes.relations import relation_notes
 from monitor.reference.notes.segments import segment_outcomes, segment_performance
 from monitor.reference.reference import Reference
@@ -72,6 +73,8 @@ def check_offline(settings: Settings, references: References, faults: Sequence[R
         model = next(one for one in settings.models if one.name == key.model)
         yield from _segment_lines(key, reference, model)
         yield from _tolerance_lines(reference, model, names[key.model])
+        for note in horizon_notes(reference, model.labels.horizon):
+            yield Line(NOTE, f"{names[key.model]}.labels.horizon", note)
         for place, note in unknown_outcomes(reference, model):
             yield Line(NOTE, f"{names[key.model]}.{place}", note)
     for model in settings.models:

@@ -28,6 +28,7 @@ from monitor.loop.warming import LearningStopped
 from monitor.pipeline import Pipeline
 from monitor.publish.server import Server
 from monitor.publish.snapshot import SnapshotHolder
+from monitor.reference.notes.performance import horizon_notes
 from monitor.run.accepting import TakenActs
 from monitor.run.decoders import decoder_of
 from monitor.run.garbage import GarbageSchedule
@@ -92,6 +93,7 @@ class Daemon:
             stack.callback(server.close)
             _log.info("listening", host=http.host, port=server.port)
             self._log_unwatched()
+            self._log_unjoined()
             loaded = None if self._accept_loss else store.load()
             self._log_loaded(loaded)
             described = self._connected(lambda: described_inputs(self._settings, str(self._config_file)))
@@ -165,6 +167,12 @@ class Daemon:
             model = self._settings.model(fault.key.model)
             reference = model.file if model is not None else ""
             _log.warning("model_not_watched", model=fault.key.model, reference=reference, why=fault.text)
+
+    def _log_unjoined(self) -> None:
+        for key, reference in self._admission.references:
+            model = self._settings.model(key.model)
+            for why in horizon_notes(reference, model.labels.horizon) if model is not None else ():
+                _log.warning("labels_beyond_horizon", model=key.model, version=key.version, why=why)
 
     def _connected(self, make: Callable[[], _T]) -> _T | None:
         """The result of `make` once Kafka answers; None if stopped before."""

@@ -126,8 +126,12 @@ def test_settings_of_outcomes_that_the_reference_contradicts_are_faults() -> Non
     ):
         model = settings(HORIZON | {"outcomes": outcome}).models[0]
         assert list(contradictions(reference(), model)) == [f"outcomes.{fault}"]
-    for fits in ({"judge": {"kind": NUMERIC, "direction": "up"}}, {"topic": {"kind": CATEGORICAL}}, {"weather": {}}):
-        assert not list(contradictions(reference(), settings(HORIZON | {"outcomes": fits}).models[0]))
+    fits = {
+        "judge": {"kind": NUMERIC, "direction": "up"},
+        "topic": {"kind": CATEGORICAL},
+        "weather": {"direction": "up"},
+    }
+    assert not list(contradictions(reference(), settings(HORIZON | {"outcomes": fits}).models[0]))
 
 
 def built_with(**outcomes: object) -> tuple[Reference, list[str]]:
