@@ -28,13 +28,12 @@ from monitor.loop.warming import LearningStopped
 from monitor.pipeline import Pipeline
 from monitor.publish.server import Server
 from monitor.publish.snapshot import SnapshotHolder
-from monitor.reference.notes.performance import horizon_notes
 from monitor.run.accepting import TakenActs
 from monitor.run.decoders import decoder_of
 from monitor.run.garbage import GarbageSchedule
 from monitor.run.kafka_source import described_inputs, source_of
 from monitor.run.outputs import KafkaOutputs
-from monitor.run.reference_files import file_of, unwatched
+from monitor.run.reference_files import beyond_horizon, file_of, unwatched
 from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.run.warmup_learning import learn
 from monitor.run.warmup_lines import LEARNED_AGAIN, WarmupLog, ticking
@@ -93,7 +92,6 @@ class Daemon:
             stack.callback(server.close)
             _log.info("listening", host=http.host, port=server.port)
             self._log_unwatched()
-            self._log_unjoined()
             loaded = None if self._accept_loss else store.load()
             self._log_loaded(loaded)
             described = self._connected(lambda: described_inputs(self._settings, str(self._config_file)))
@@ -167,12 +165,8 @@ class Daemon:
             model = self._settings.model(fault.key.model)
             reference = model.file if model is not None else ""
             _log.warning("model_not_watched", model=fault.key.model, reference=reference, why=fault.text)
-
-    def _log_unjoined(self) -> None:
-        for key, reference in self._admission.references:
-            model = self._settings.model(key.model)
-            for why in horizon_notes(reference, model.labels.horizon) if model is not None else ():
-                _log.warning("labels_beyond_horizon", model=key.model, version=key.version, why=why)
+        for fault in beyond_horizon(self._settings, self._admission.references):
+            _log.warning("labels_beyond_horizon", model=fault.key.model, version=fault.key.version, why=fault.text)
 
     def _connected(self, make: Callable[[], _T]) -> _T | None:
         """The result of `make` once Kafka answers; None if stopped before."""

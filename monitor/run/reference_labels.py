@@ -156,8 +156,10 @@ def learn_from_labels(
         outcomes = {name: one.of_segments({}) for name, one in outcomes.items()}
     faults = tuple(_without_numbers(learned, model, outcomes))
     fates = Counter[bool]()
-    for (of_key, *_, fate), count in (*pipeline.joins.fates.items(), *pipeline.joins.outcome_fates.items()):
-        fates[fate != EXPIRED] += count if of_key.model == key.model else 0
+    of_labels = [(of.model, fate, count) for (of, fate), count in pipeline.joins.fates.items()]
+    of_outcomes = [(of.model, fate, count) for (of, _, fate), count in pipeline.joins.outcome_fates.items()]
+    for name, fate, count in (*of_labels, *of_outcomes):
+        fates[fate != EXPIRED] += count if name == key.model else 0
     return LateLabels(performance, facts, outcomes, faults, fates[True], fates[False])
 
 

@@ -30,6 +30,7 @@ from monitor.reference.column import FEATURE
 from monitor.reference.notes.performance import horizon_notes, why_not_judged
 from monitor.run.decoders import decoder_of
 from monitor.run.loss_lines import loss_lines
+from monitor.run.no_ids import no_id_lines
 from monitor.run.outcome_lines import outcomes_json, value_json
 from monitor.run.performance_lines import fairness_json, label_windows, performance_json, scored_json, segments_json
 from monitor.run.warmup_learning import learn
@@ -120,6 +121,7 @@ def replay(
         lost.append(f"{many(labels, 'label')} and nothing else: they are counted, and there was nothing to judge")
     lost += _columns_without_values(fleet, pipeline)
     lost += _beyond_horizon(fleet)
+    lost += no_id_lines(pipeline, settings, admission)
     lost += [not_judged(warmup) for warmup in _without_reference(pipeline)]
     failed = (
         ""

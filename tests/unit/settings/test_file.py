@@ -119,19 +119,6 @@ def test_the_brokers_version_is_held_as_numbers(load: Load) -> None:
     assert load(SMALL + 'kafka: {api_version: "2.3"}\n').kafka.api_version == (2, 3)
 
 
-def test_a_zero_needs_no_unit_where_a_duration_may_be_zero(load: Load) -> None:
-    model = "models: [{name: credit, reference: c.json, labels: {horizon: 0}}]\n"
-    loaded = load("inputs: [{topic: events}]\n" + model + "windows: {max_skew: 0, allowed_lateness: 0.0}\n")
-    assert (loaded.models[0].labels.horizon, loaded.windows.max_skew, loaded.windows.allowed_lateness) == (0, 0, 0)
-    assert load(SMALL, DRIFTD_WINDOWS__MAX_SKEW="0").windows.max_skew == 0
-    assert faults_of(load, "windows: {pane: 0, max_skew: false, allowed_lateness: 7, pair_within: -1}\n" + SMALL) == [
-        "windows.pane: '0s' is not above 0; write 30d, 12h, 15m",
-        "windows.allowed_lateness: 7 is not a duration; write 7s",
-        "windows.max_skew: false is not a duration; write 30d, 12h, 15m",
-        "windows.pair_within: -1 is not a duration; write 30d, 12h, 15m",
-    ]
-
-
 def test_all_faults_come_at_once_each_with_its_path_and_what_would_be_right(load: Load) -> None:
     faults = faults_of(
         load,
