@@ -119,7 +119,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # what runs
         "run": (
-            "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events "
+            "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events no_ids "
             "outcome_lines performance_lines state_show outputs decoders kafka_source open_source understood "
             "suggesting accepting column_views counted_rows first_pass reference_labels reference_build "
             "warmup_learning warmup_lines human_lines replay comparing promises snapshot_builder daemon"

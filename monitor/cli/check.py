@@ -18,7 +18,9 @@ from monitor.kafka.group import GroupOffsets
 from monitor.kafka.topics import ClusterDescription, create_command, create_topics, describe_cluster
 from monitor.reference.notes.events import reference_notes
 from monitor.reference.notes.fairness import fairness_lines
+from monitor.reference.notes.outcomes import unknown_outcomes
 from monitor.reference.notes.paging import at_every_length, may_page, order_note, paging_notes, season_notes
+from monitor.reference.notes.performance import horizon_notes
 from monitor.reference.notes.relations import relation_notes
 from monitor.reference.notes.segments import segment_outcomes, segment_performance
 from monitor.reference.reference import Reference
@@ -71,7 +73,10 @@ def check_offline(settings: Settings, references: References, faults: Sequence[R
         model = next(one for one in settings.models if one.name == key.model)
         yield from _segment_lines(key, reference, model)
         yield from _tolerance_lines(reference, model, names[key.model])
-        yield from _outcome_lines(settings, reference, names[key.model])
+        for note in horizon_notes(reference, model.labels.horizon):
+            yield Line(NOTE, f"{names[key.model]}.labels.horizon", note)
+        for place, note in unknown_outcomes(reference, model):
+            yield Line(NOTE, f"{names[key.model]}.{place}", note)
     for model in settings.models:
         for place, note in setting_notes(model):
             yield Line(NOTE, f"{names[model.name]}.{place}", note)
@@ -140,19 +145,6 @@ def _tolerance_lines(reference: Reference, model: Model, place: str) -> Iterator
     for name in sorted(set(model.tolerance) - set(figures)):
         of = f"{reference.key.model} {reference.key.version} ({reference.task})"
         yield Line(NOTE, f"{place}.tolerance.{name}", f"has no effect; judged of {of}: {', '.join(figures)}")
-
-
-def _outcome_lines(settings: Settings, reference: Reference, place: str) -> Iterator[Line]:
-    """Outcomes of the settings that a reference cannot judge."""
-    key = reference.key
-    model = next(model for model in settings.models if model.name == key.model)
-    for name in sorted(model.outcomes.keys() - (reference.outcomes or {}).keys()):
-        yield Line(
-            NOTE,
-            f"{place}.outcomes.{name}",
-            f"the reference of {key.model} {key.version} has no outcome of that name: it is counted, not judged; build "
-            "the reference again with the label events that bring it",
-        )
 
 
 def _relation_lines(key: ModelKey, reference: Reference) -> Iterator[Line]:

@@ -52,6 +52,7 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
     zone = reference.seasons.calendar.timezone if reference.seasons else model.timezone
     if model.timezone != zone:
         yield f"timezone: {model.timezone}, but the reference has its daily waves in {zone}; build the reference again"
+    yield from _outcome_faults(reference.outcomes or {}, model)
     numeric = [column.subject(model.name) for column in reference.columns if column.bins.kind == NUMERIC]
     for at, detector in enumerate(model.detectors):
         if detector.on != ERROR and detector.on not in numeric:
@@ -59,6 +60,16 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
             yield f"detectors[{at}].on: {detector.on!r} is no numeric column of the reference; write one of {known}"
     if model.task is not None and model.task != reference.task:
         yield f"task: {model.task}, but the reference was built for {reference.task}; build the reference again"
+
+
+def _outcome_faults(known: Mapping[str, ReferenceOutcome], model: Model) -> Iterator[str]:
+    """Settings of outcomes that those of the reference contradict; one that it lacks is counted and not judged."""
+    for name, outcome in model.outcomes.items():
+        was = known[name].kind if name in known else None
+        if was is not None and outcome.kind not in {None, was}:
+            yield f"outcomes.{name}.kind: {outcome.kind}, but the reference has it as {was}; build the reference again"
+        elif was not in {None, NUMERIC} and outcome.direction != "both":
+            yield f"outcomes.{name}.direction: {outcome.direction}, but only numbers have one, and it is {was}"
 
 
 def _why_not_cut(name: str, kinds: Mapping[str, str], built_for: Sequence[str]) -> str:

@@ -33,7 +33,7 @@ from monitor.run.decoders import decoder_of
 from monitor.run.garbage import GarbageSchedule
 from monitor.run.kafka_source import described_inputs, source_of
 from monitor.run.outputs import KafkaOutputs
-from monitor.run.reference_files import file_of, unwatched
+from monitor.run.reference_files import beyond_horizon, file_of, unwatched
 from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.run.warmup_learning import learn
 from monitor.run.warmup_lines import LEARNED_AGAIN, WarmupLog, ticking
@@ -165,6 +165,8 @@ class Daemon:
             model = self._settings.model(fault.key.model)
             reference = model.file if model is not None else ""
             _log.warning("model_not_watched", model=fault.key.model, reference=reference, why=fault.text)
+        for fault in beyond_horizon(self._settings, self._admission.references):
+            _log.warning("labels_beyond_horizon", model=fault.key.model, version=fault.key.version, why=fault.text)
 
     def _connected(self, make: Callable[[], _T]) -> _T | None:
         """The result of `make` once Kafka answers; None if stopped before."""

@@ -12,20 +12,21 @@ from monitor.count.exchange import Pane
 from monitor.count.labels.cohorts import LabelCohort
 from monitor.count.losses import Loss
 from monitor.errors import UsageError
-from monitor.events import ModelKey, Partition, canonical
+from monitor.events import KINDS, LABEL, ModelKey, Partition, canonical
 from monitor.judge.windows.pyramid import BaseWindow
 from monitor.loop.sinks import ReplayOutputs
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.blank import blank_reference
-from monitor.reference.configured import fairness_faults
+from monitor.reference.configured import contradictions, fairness_faults
 from monitor.reference.file.encoding import with_hash
 from monitor.reference.learn.label_facts import LabelledCohort, label_facts
 from monitor.reference.learn.performance import PerformanceLearner
 from monitor.reference.learn.reference import Origin, RowStatistics, assemble
 from monitor.reference.learn.segments import SegmentLearner
 from monitor.reference.notes.events import column_notes, reference_notes
+from monitor.reference.notes.outcomes import unknown_outcomes
 from monitor.reference.plan.columns import Plan, plan_columns
 from monitor.reference.plan.segments import plan_segments, segment_faults
 from monitor.reference.reference import Reference
@@ -119,16 +120,41 @@ def build_reference(
     if not collector.windows and rest is None:
         raise UsageError(f"{key}: no event lies in a whole pane between --from and --to; widen them")
     reference = assemble(key, plan, collector.windows, rest, collector.rows, _origin(model, found, collector))
-    if collector.late:
-        source = open_source()
-        try:
-            late = learn_from_labels(settings, reference, source, clock, event_range)
-        finally:
-            source.close()
+    if collector.late and model.labels.horizon:
+        late = _late_labels(settings, reference, open_source, clock, event_range)
         reference = _with_late_labels(reference, collector, late)
-    for note in (*reference_notes(reference, f"models[{at}]"), *losses, *_column_notes(found, plan, place)):
+        losses += late.left_out(f"models[{at}]", model.labels.horizon)
+    elif collector.label_events and not model.labels.horizon:
+        unjoined = f"{many(collector.label_events, 'label event')} are not in the reference"
+        losses.append(f"models[{at}].labels.horizon: 0s: labels are not joined, so {unjoined}")
+    of_settings = [*contradictions(reference, model), *map(": ".join, unknown_outcomes(reference, model))]
+    notes = (*reference_notes(reference, f"models[{at}]"), *(f"models[{at}].{note}" for note in of_settings))
+    for note in (*notes, *losses, *_column_notes(found, plan, place)):
         on_note(one_line(note))
     return reference
+
+
+def _late_labels(
+    settings: Settings,
+    reference: Reference,
+    open_source: Callable[[], Closeable],
+    clock: Clock,
+    event_range: EventRange,
+) -> LateLabels:
+    """What the label events of the source say.
+
+    Raises:
+        UsageError: the settings of outcomes contradict their values.
+    """
+    source = open_source()
+    try:
+        late = learn_from_labels(settings, reference, source, clock, event_range)
+    finally:
+        source.close()
+    if late.faults:
+        at = next(at for at, one in enumerate(settings.models) if one.name == reference.key.model)
+        raise UsageError(f"models[{at}].{fault}" for fault in late.faults)
+    return late
 
 
 def _with_late_labels(reference: Reference, collector: _Collector, late: LateLabels) -> Reference:
@@ -242,6 +268,8 @@ class _Collector(StatelessStage2):
         self.cohorts: list[LabelledCohort] = []
         #: label events came too: not all labels are known when the last event is
         self.late = False
+        #: events with labels or outcomes alone, of the model's versions
+        self.label_events = 0
         self.losses: list[Loss] = []
         self._event_range = event_range
         self._usual = times.usual()
@@ -325,6 +353,9 @@ def _count(
         ended = source.ended()
         pipeline.turn()
     collector.losses = pipeline.losses.all()
+    collector.label_events = sum(
+        count for (of, kind), count in pipeline.accepted.items() if kind == KINDS[LABEL] and of.model == key.model
+    )
     if collector.base.open is not None:
         collector.rows.close_window(collector.base.open.tally)
     return collector

@@ -10,6 +10,7 @@ from monitor.count.admission.versions import Admission
 from monitor.errors import UsageError
 from monitor.events import ModelKey
 from monitor.reference.configured import as_configured, contradictions
+from monitor.reference.notes.performance import horizon_notes
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.reference_file import load_reference
@@ -61,6 +62,16 @@ def unwatched(settings: Settings, references: References, config: str = "FILE") 
         for one in readings
         if PLACEHOLDER in one.model.file
         and not (one.model.versions or references.has_any_of(one.model.name) or _wanted_files(one))
+    ]
+
+
+def beyond_horizon(settings: Settings, references: References) -> list[ReferenceFault]:
+    """Model versions whose settings do not wait for the labels that their reference had."""
+    return [
+        ReferenceFault(key, note)
+        for key, reference in references
+        if (model := settings.model(key.model)) is not None
+        for note in horizon_notes(reference, model.labels.horizon)
     ]
 
 

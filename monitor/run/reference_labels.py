@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -11,6 +11,7 @@ from monitor.clock import Clock
 from monitor.count.admission.versions import Admission
 from monitor.count.exchange import Pane
 from monitor.count.labels.cohorts import LabelCohort, cohort_us
+from monitor.count.labels.join_changes import EXPIRED
 from monitor.decode.decoder import decoder_for
 from monitor.events import ModelKey
 from monitor.loop.sinks import ReplayOutputs
@@ -25,10 +26,14 @@ from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.first_pass import EventRange
+from monitor.settings.duration import format_duration
 from monitor.settings.model import Model
 from monitor.settings.tree import Settings
+from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC
 from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.performance.outcome_tally import merged_outcomes
 from monitor.stats.testing.fact_share import FactShare
+from monitor.text import many
 
 #: at most so many cohorts of a reference are learned from, and fewer where each is large: this part of them for every
 #: so many segments (an outcome in one is half a segment more) or classes
@@ -90,12 +95,26 @@ class _Cohorts(StatelessStage2):
 class LateLabels(NamedTuple):
     """What came for a reference's predictions within the horizon: `performance` is None where no label came late.
 
-    `facts` are how late labels come, and how many predictions have none.
+    `facts` are how late labels come, and how many predictions have none; `faults` are settings of outcomes that their
+    values contradict. `met` and `expired` are labels and outcomes that met a prediction, and that did not.
     """
 
     performance: ReferencePerformance | None
     facts: tuple[tuple[str, FactShare], ...]
     outcomes: dict[str, ReferenceOutcome]
+    faults: Sequence[str] = ()
+    met: int = 0
+    expired: int = 0
+
+    def left_out(self, settings_name: str, horizon_us: int) -> Iterator[str]:
+        """A line where most labels and outcomes met no prediction, so that they are not in the reference."""
+        if self.expired > self.met:
+            of = many(self.met + self.expired, "label or outcome", "labels and outcomes")
+            within = f"within labels.horizon ({format_duration(horizon_us)})"
+            yield (
+                f"{settings_name}: only {self.met:,} of {of} met a prediction of their id {within}: the others are not "
+                "in the reference"
+            )
 
 
 def learn_from_labels(
@@ -135,7 +154,13 @@ def learn_from_labels(
     outcomes = _outcomes(learned, collector, model)
     if not replace(reference, outcomes=outcomes).cuts_outcomes:
         outcomes = {name: one.of_segments({}) for name, one in outcomes.items()}
-    return LateLabels(performance, facts, outcomes)
+    faults = tuple(_without_numbers(learned, model, outcomes))
+    fates = Counter[bool]()
+    of_labels = [(of.model, fate, count) for (of, fate), count in pipeline.joins.fates.items()]
+    of_outcomes = [(of.model, fate, count) for (of, _, fate), count in pipeline.joins.outcome_fates.items()]
+    for name, fate, count in (*of_labels, *of_outcomes):
+        fates[fate != EXPIRED] += count if name == key.model else 0
+    return LateLabels(performance, facts, outcomes, faults, fates[True], fates[False])
 
 
 def learned_cohort_us(width_us: int, pane_us: int, span_us: int, most: int = MOST_COHORTS) -> int:
@@ -193,6 +218,17 @@ def _outcomes(learned: Sequence[_Cohort], collector: _Cohorts, model: Model) -> 
         if outcome is not None:
             found[name] = outcome
     return found
+
+
+def _without_numbers(learned: Sequence[_Cohort], model: Model, found: Mapping[str, ReferenceOutcome]) -> Iterator[str]:
+    """Outcomes whose values are all texts, and numbers by the settings."""
+    for name, outcome in model.outcomes.items():
+        if outcome.kind != NUMERIC or name in found:
+            continue
+        tally = merged_outcomes(of.outcomes[name] for _, _, of in learned if name in of.outcomes)
+        if tally.values:
+            texts = f"all {tally.values:,} values are text"
+            yield f"outcomes.{name}.kind: {NUMERIC}, but {texts}; write kind: {CATEGORICAL}, or leave it out"
 
 
 def delays_of(delays: Mapping[int, int]) -> tuple[tuple[int, float], ...]:

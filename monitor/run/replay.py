@@ -27,9 +27,10 @@ from monitor.loop.sinks import ReplayOutputs
 from monitor.pipeline import Pipeline
 from monitor.records import PlaceText, Source
 from monitor.reference.column import FEATURE
-from monitor.reference.notes.performance import why_not_judged
+from monitor.reference.notes.performance import horizon_notes, why_not_judged
 from monitor.run.decoders import decoder_of
 from monitor.run.loss_lines import loss_lines
+from monitor.run.no_ids import no_id_lines
 from monitor.run.outcome_lines import outcomes_json, value_json
 from monitor.run.performance_lines import fairness_json, label_windows, performance_json, scored_json, segments_json
 from monitor.run.warmup_learning import learn
@@ -119,6 +120,8 @@ def replay(
     if labels_alone := 0 < accepted == labels and not gone:
         lost.append(f"{many(labels, 'label')} and nothing else: they are counted, and there was nothing to judge")
     lost += _columns_without_values(fleet, pipeline)
+    lost += _beyond_horizon(fleet)
+    lost += no_id_lines(pipeline, settings, admission)
     lost += [not_judged(warmup) for warmup in _without_reference(pipeline)]
     failed = (
         ""
@@ -138,6 +141,13 @@ def _columns_without_values(fleet: Fleet, pipeline: Pipeline) -> Iterator[str]:
             name = columns[0]
             missing = f"is a column for {name} missing (--map COLUMN={name}, or {name}='COLUMN' from Python)?"
             yield f"{whose}: none of {many(total.events, 'event')} is a prediction; {missing}"
+
+
+def _beyond_horizon(fleet: Fleet) -> Iterator[str]:
+    """Models whose settings do not wait for the labels that their reference had."""
+    for key, judge in sorted(fleet.judges.items()):
+        for note in horizon_notes(judge.monitored.reference, judge.monitored.model.labels.horizon):
+            yield f"{key.model} {key.version}: labels.horizon: {note}"
 
 
 def _labels(pipeline: Pipeline) -> int:

@@ -32,6 +32,7 @@ from monitor.reference.blank import WARMUP
 from monitor.reference.notes.performance import why_not_judged
 from monitor.run.column_views import column_views, newest_figures, other_figures, with_totals
 from monitor.run.lost_events import LostEvents
+from monitor.run.no_ids import no_id_lines
 from monitor.run.outcome_lines import outcome_views
 from monitor.run.outputs import KafkaOutputs
 from monitor.run.promises import Promises
@@ -173,7 +174,7 @@ class SnapshotBuilder:
                 NoticeView(one.monitored.key, one.finding.key, one.at_us, one.finding.detail)
                 for one in reversed(self._fleet.noted)
             ),
-            unwatched=self._lost.not_watched(),
+            unwatched=(*no_id_lines(pipeline, self._settings, self._admission), *self._lost.not_watched()),
             links=self._settings.links,
         )
 

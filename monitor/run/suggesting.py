@@ -68,7 +68,11 @@ def _trees(settings: Settings, topic: str, batches: Iterable[RecordBatch]) -> tu
                 trees.append(encoding.read(value, RecordInfo(batch, place, NO_TIME)))
             except RejectedRecord as error:
                 why = why or error.message
-    return [tree for tree in trees if isinstance(tree, dict | list)], why
+    return [tree for tree in trees if _holds_an_object(tree)], why
+
+
+def _holds_an_object(tree: object) -> bool:
+    return isinstance(tree, dict) or (isinstance(tree, list) and any(isinstance(one, dict) for one in tree))
 
 
 def _lines(found: Suggestion, topic: str, settings: Settings) -> Iterable[str]:
@@ -86,6 +90,8 @@ def _lines(found: Suggestion, topic: str, settings: Settings) -> Iterable[str]:
     yield "    fields:"
     for choice in found.choices:
         yield from _choice(choice)
+    for name, why in found.missing:
+        yield f"      # {name}: unsure: {why}"
     if found.unread:
         yield f"# nobody reads: {listed(found.unread, _NAMED)}"
 

@@ -19,10 +19,11 @@ from monitor.decode.half import Pair
 from monitor.decode.native.wrong import kind_of
 from monitor.decode.pairing_decoder import PairingDecoder, in_partitions
 from monitor.decode.raw import RawColumn
-from monitor.events import KINDS, LABEL, ModelKey, Partition, canonical
+from monitor.events import KINDS, LABEL, PREDICTION, ModelKey, Partition, canonical
 from monitor.records import RecordBatch
 from monitor.reference.references import References
 from monitor.run.decoders import decoder_of
+from monitor.run.no_ids import LEAST, no_id_words
 from monitor.settings.tree import Settings
 from monitor.text import listed, many, quoted
 from monitor.visible import one_line
@@ -53,6 +54,10 @@ class Understood:
     #: the format that was found (`format: auto`), and sides of calls whose other one is not among the records
     format: str = ""
     alone: int = 0
+    #: predictions of each model version, those of them with an id, and why that matters
+    predictions: Counter[ModelKey] = field(default_factory=Counter)
+    identified: Counter[ModelKey] = field(default_factory=Counter)
+    without_ids: dict[ModelKey, str] = field(default_factory=dict)
 
     def lines(self) -> Iterator[str]:
         """The lines on it, the described records first."""
@@ -65,6 +70,9 @@ class Understood:
         for reason, count in self.rejected.most_common(_NAMED):
             of = f"{many(count, 'event')} of {many(self.records, 'record')}"
             yield f"{of} rejected ({reason}): {self.messages[reason]}"
+        for key, why in self.without_ids.items():
+            count = many(self.predictions[key], "prediction")
+            yield f"none of these {count} of {one_line(f'{key.model} {key.version}'.rstrip())} has an id: {why}"
         if self.unread:
             named = listed([f"{one_line(name)} ({count:,})" for name, count in self.unread.most_common()], _NAMED)
             yield f"fields that nobody reads: {named}"
@@ -89,13 +97,28 @@ def understand(
             found.rejected[rejected.reason] += rejected.count
             place = _place(batch.partition, rejected.offset)
             found.messages.setdefault(rejected.reason, f"{place}: {rejected.message}")
+        _count_ids(events, found)
         for group in events.groups:
             for name, rows in group.raw.unread.items() if group.raw is not None else ():
                 found.unread[name] += len(rows)
         newest = np.unique(events.offset)[: -_DESCRIBED - 1 : -1] if len(events) else np.empty(0, np.int64)
         for offset in newest.tolist()[: _DESCRIBED - len(found.described)]:
             found.described.append(_described(settings, batch.partition, events, offset))
+    inputs = [one for one in settings.inputs if one.topic == topic]
+    for key, count in sorted(found.predictions.items()):
+        if count >= LEAST and not found.identified[key]:
+            reference = None if references is None else references.of(key)
+            if why := no_id_words(settings, inputs, key, settings.model(key.model), reference):
+                found.without_ids[key] = why
     return found
+
+
+def _count_ids(events: Events, found: Understood) -> None:
+    is_prediction = events.kind == PREDICTION
+    for at, key in enumerate(events.keys):
+        own = is_prediction & (events.key == at)
+        found.predictions[key] += int(own.sum())
+        found.identified[key] += int((own & (events.id_key != 0)).sum())
 
 
 def _decoded(

@@ -81,9 +81,11 @@ def shown(value: object) -> str:
 
 
 def _duration(value: object, info: Info) -> int:
-    """Microseconds. From Python an integer is microseconds; from a file a number without a unit is a fault."""
+    """Microseconds. From Python an integer is microseconds; from a file a number without a unit is a fault, but 0."""
     if isinstance(value, int) and not isinstance(value, bool) and info.context is None:
         return value
+    if value == "0" or (isinstance(value, int | float) and not isinstance(value, bool) and value == 0):
+        return 0
     if isinstance(value, int | float) and not isinstance(value, bool):
         seconds = f"{value}s" if isinstance(value, int) else f"{round(value * 1000)}ms"
         raise wrong(f"{shown(value)} is not a duration; write {seconds if value >= 0 else '30d, 12h, 15m'}")

@@ -10,6 +10,7 @@ import yaml
 from monitor.cli.parser import main
 from monitor.run.reference_file import save_reference
 from tests.engine import Credit, build, settings
+from tests.unit.judge.test_late_labels import reference as late_reference
 
 USAGE = 2
 
@@ -116,6 +117,23 @@ def test_an_outcome_of_the_settings_that_the_reference_lacks_is_named_as_not_jud
     (note,) = [row for row in rows_of(capsys.readouterr().out, "note") if "outcomes" in row]
     assert note.startswith("models[0].outcomes.judge")
     assert "credit 1 has no outcome of that name: it is counted, not judged" in note
+
+
+def test_a_horizon_that_does_not_wait_for_the_references_labels_has_a_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_reference(late_reference(), tmp_path / "credit.json")
+    for horizon, words in (
+        ("1h", ""),
+        ("2m", "2m: of what came late in"),
+        (0, "0s: labels are counted and not joined"),
+    ):
+        write_settings(tmp_path / "driftd.yaml", labels={"horizon": horizon})
+        assert main(["check", "--config", "driftd.yaml", "--offline"]) == 0
+        notes = [row for row in rows_of(capsys.readouterr().out, "note") if row.startswith("models[0].labels.horizon")]
+        assert len(notes) == bool(words)
+        assert all(words in note for note in notes)
 
 
 def test_a_tolerance_of_a_figure_that_is_not_judged_has_a_note(

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from monitor.clock import parse_rfc3339
+from monitor.clock import ManualClock, parse_rfc3339
 from monitor.decode.columns import Events, Shape
 from monitor.decode.decoder import Decoder, decoder_for
 from monitor.events import KINDS, ModelKey, Partition
 from monitor.records import Envelope, RecordBatch
+from monitor.run.replay import replay
+from monitor.run.understood import understand
 from monitor.settings.tree import Settings
 from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC
+from tests.engine import CREDIT, NOW_US, MemorySource, admission_of, blank, numeric
 
 T0_MS = 1_764_000_000_000
 KEY = ModelKey("credit", "1")
@@ -171,3 +175,24 @@ def test_the_inputs_own_model_and_version_win() -> None:
     decoder = decoder_of({"score": "p", "model": "m", "version": "v"}, model="credit", version="1")
     events = decoder.decode(batch_of([{"p": 1, "m": 7, "v": []}, {"p": 1}]))
     assert (events.keys, events.rejected) == ([KEY], [])
+
+
+@pytest.mark.parametrize(("place", "is_wrong"), [("^.req.uid", False), ("req.uid", True)])
+def test_an_id_in_a_wrong_place_is_told_by_a_sample_and_by_a_replay(place: str, is_wrong: bool) -> None:
+    fields = NAMES | {"id": place, "score": "p", "features": "inputs", "ts": "^.at"}
+    entry = {"topic": "t", "format": "fields", "rows": "rows", "fields": fields}
+    model = {"name": "credit", "reference": "credit.json"}
+    tree = Settings.model_validate({"inputs": [entry], "models": [model]})
+    records = [
+        {"req": {"uid": f"r{at}"}, "at": T0_MS + 1_000 * at, "rows": [{"inputs": {"x": at % 7}, "p": 0.5}] * 2}
+        for at in range(40)
+    ]
+    batch = batch_of(records)
+    words = "labels cannot be joined, repeats cannot be told; look at inputs[0].fields.id (req.uid)"
+    sampled = [line for line in understand(tree, "t", [batch]).lines() if "none of these" in line]
+    assert sampled == ([f"none of these 80 predictions of credit 1 has an id: {words}"] if is_wrong else [])
+    known = admission_of(tree, replace(blank([numeric("x")], CREDIT), task="binary"))
+    source = MemorySource({batch.partition: [json.dumps(record).encode() for record in records]})
+    lost = replay(tree, known, source, ManualClock(NOW_US), lambda _: None).lost
+    told = [line for line in lost if "has an id" in line]
+    assert told == ([f"credit 1: none of 80 predictions has an id: {words}"] if is_wrong else [])

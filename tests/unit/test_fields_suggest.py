@@ -117,6 +117,34 @@ def test_a_file_without_records_is_refused(tmp_path: Path, capsys: pytest.Captur
     assert "no record holds an object; the first is rejected: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("records", ["[1,2]\n", '"text"\n', "[]\n[[{}]]\n", ""])
+def test_records_without_an_object_have_no_settings(
+    records: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "scores.jsonl"
+    file.write_text(records)
+    assert main(["fields", "suggest", str(file)]) == USAGE
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("form", "missing"),
+    [
+        (nested, set()),
+        (flat, {"version", "prediction"}),
+        (lambda event: {"ts": event["ts"], "features": event["features"]}, {"id", "version", "prediction"}),
+        (label, set()),
+        (lambda event: {"ground_truth": event["prediction"], "at": event["ts"]}, {"id"}),
+    ],
+)
+def test_what_no_field_is_found_for_is_marked(
+    form: Callable[[Event], Event], missing: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, text = suggested(form, tmp_path, capsys)
+    lines = [line.strip() for line in text.splitlines()]
+    assert {line.split(":")[0].removeprefix("# ") for line in lines if ": unsure: no field was" in line} == missing
+
+
 names = st.text(max_size=6) | st.sampled_from(["id", "ts", "score", "y", "features", "a.b", "rest"])
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),

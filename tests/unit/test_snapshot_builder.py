@@ -227,6 +227,22 @@ def test_the_promise_is_of_todays_traffic_and_kept_while_that_is_alike() -> None
     assert of_slow.columns[0].named.us > 2 * promise.columns[0].named.us
 
 
+def test_predictions_without_ids_are_told_where_ids_are_asked_for() -> None:
+    for asked, with_id in ((True, True), (True, False), (False, False)):
+        tree = settings({"labels": {"horizon": "1h"}} if asked else {})
+        stream = [one if with_id else {**one, "id": None} for one in Credit(300)]
+        known, source = admission_of(tree, credit_reference()), MemorySource({EVENTS: stream})
+        pipeline, _ = pipeline_of(tree, known, source)
+        fleet, outputs = cast("Fleet", pipeline.fleet), cast("KafkaOutputs", _Outputs())
+        builder = SnapshotBuilder(tree, known, pipeline, fleet, outputs)
+        run_to_end(pipeline, source)
+        assert builder.snapshot({}).unwatched == (
+            ("credit 1: none of 300 predictions has an id: labels cannot be joined, repeats cannot be told",)
+            if asked and not with_id
+            else ()
+        )
+
+
 def test_informational_findings_and_events_of_other_versions_are_shown() -> None:
     quiet = settings({"versions": ["1"], "features": {"AGE": {"mute": True}}})
     stream = [one | ({"version": "9"} if at % 1_000 == 0 else {}) for at, one in enumerate(Credit(2_000, seed=5))]

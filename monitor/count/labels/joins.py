@@ -96,6 +96,8 @@ class Joins:
         #: the names of `_known_names` by model
         self._known: dict[str, frozenset[str]] = {}
         admission.when_replaced(self._ask_names_again)
+        #: accepted predictions with an id since the process started
+        self.identified: Counter[ModelKey] = Counter()
         #: labels by model version and fate since the process started, for series
         self.fates: Counter[tuple[ModelKey, str]] = Counter()
         #: the same of outcomes, with their names
@@ -114,11 +116,11 @@ class Joins:
 
     def add_predictions(self, group: Group, rows: Rows, events: Events, segments: Ints) -> None:
         """Add the accepted predictions of a group that have an id; `segments` (n,) is what `SegmentCodes` packs."""
-        known = self.of(group.key.model)
+        known, ids = self.of(group.key.model), events.join_key[group.rows[rows.picked]]
+        wanted = rows.is_prediction & (ids != 0)
+        self.identified[group.key] += int(wanted.sum())
         if known is None:
             return
-        ids = events.join_key[group.rows[rows.picked]]
-        wanted = rows.is_prediction & (ids != 0)
         answers, own = rows.of(group.prediction), rows.of(group.label)
         if not wanted.all():
             at = np.flatnonzero(wanted).tolist()

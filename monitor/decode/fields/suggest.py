@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -26,6 +26,12 @@ _NAMES: Final[dict[str, tuple[str, ...]]] = {
     "prediction": ("prediction", "predicted", "predicted_class", "pred", "y_pred", "decision", "class", "result"),
     "label": ("label", "target", "actual", "ground_truth", "truth", "y_true", "outcome"),
 }
+#: settings that are missed where no field is found for them, and what it means
+_MISSING: Final = {
+    "id": "no field was found; without it no label meets its prediction, and repeats cannot be told",
+    "version": "no field was found; without it all events are of one version, without a name",
+    "prediction": "no field was found; without it what the model predicts is not watched, except a score",
+}
 _FEATURES: Final = ("features", "inputs", "input", "feature_values", "instance", "attributes", "data", "x")
 
 
@@ -40,12 +46,15 @@ class Choice(NamedTuple):
 
 @dataclass(slots=True)
 class Suggestion:
-    """The settings of an input. `rows` is the path of the rows, "" without any; `unread` are fields that they leave."""
+    """The settings of an input. `rows` is the path of the rows, "" without any; `missing` are settings for which no
+    field was found, and what that means; `unread` are fields that the settings leave.
+    """
 
     records: int
     choices: list[Choice] = field(default_factory=list)
     rows: str = ""
     needs_timezone: bool = False
+    missing: list[tuple[str, str]] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
 
 
@@ -114,6 +123,7 @@ class _Chooser:
         self._choose("label", lambda seen, _: seen.is_scalar(), inside)
         self._add_features(features)
         self._add_model()
+        self._found.missing = list(self._missing())
         self._found.unread = self._unread(features)
         return self._found
 
@@ -222,6 +232,14 @@ class _Chooser:
         if all(choice.name != "model" for choice in self._found.choices):
             unsure = "no field names the model: write its name"
             self._found.choices.insert(0, Choice("model", {"value": "NAME"}, "", unsure))
+
+    def _missing(self) -> Iterator[tuple[str, str]]:
+        """Labels alone belong to the prediction of their id, whatever its version."""
+        found = {choice.name for choice in self._found.choices}
+        is_label = "label" in found and not found & {"score", "scores", "prediction", "features"}
+        for name, why in _MISSING.items():
+            if name not in found and (name == "id" or not is_label):
+                yield name, why
 
     def _unread(self, features: Path) -> list[str]:
         is_rest = any(choice.place == "rest" for choice in self._found.choices)

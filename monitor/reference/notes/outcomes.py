@@ -8,6 +8,7 @@ from monitor.reference.outcome_part import MEAN, ReferenceOutcome
 from monitor.reference.performance_part import LEAST_WINDOWS
 from monitor.reference.reference import Reference
 from monitor.settings.duration import about
+from monitor.settings.model import Model
 from monitor.stats.bins.reference_bins import NUMERIC
 from monitor.stats.performance.outcome_tally import LABEL_VALUE
 from monitor.text import many, number, percent
@@ -19,6 +20,17 @@ def outcome_lines(reference: Reference) -> Iterator[str]:
     for name, outcome in sorted((reference.outcomes or {}).items()):
         whose = "the value of labels" if name == LABEL_VALUE else f"outcome {one_line(name)}"
         yield f"{whose}: {', '.join(_told(outcome))}"
+
+
+def unknown_outcomes(reference: Reference, model: Model) -> Iterator[tuple[str, str]]:
+    """(place under the model, note) of outcomes of the settings that a reference cannot judge."""
+    key = reference.key
+    for name in sorted(model.outcomes.keys() - (reference.outcomes or {}).keys()):
+        yield (
+            f"outcomes.{name}",
+            f"the reference of {key.model} {key.version} has no outcome of that name: it is counted, not judged; build "
+            "the reference again with the label events that bring it",
+        )
 
 
 def _told(outcome: ReferenceOutcome) -> Iterator[str]:

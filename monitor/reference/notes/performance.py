@@ -7,12 +7,15 @@ from typing import Final
 
 from monitor.reference.performance_part import LEAST_WINDOWS, is_judged
 from monitor.reference.reference import Reference
-from monitor.settings.duration import about
+from monitor.settings.duration import about, format_duration
 from monitor.stats.performance.figures import figures, labelled
 from monitor.stats.performance.judged_errors import judged
-from monitor.text import many, number, percent
+from monitor.stats.performance.outcome_tally import LABEL_VALUE
+from monitor.text import listed, many, number, percent
+from monitor.visible import one_line
 
 #: figures that are named, as far as they are defined
+_LATE_NAMED: Final = 5
 _NAMED: Final = ("accuracy", "recall", "precision", "roc_auc", "calibration_error", "mae", "rmse", "bias")
 
 
@@ -48,6 +51,29 @@ def why_not_judged(reference: Reference) -> str:
 def came_in_words(came: Sequence[tuple[int, float]]) -> str:
     """`50 % after 8 min, 95 % after 16 min, all after 25 min`: the delays behind the end of a cohort of predictions."""
     return ", ".join(f"{percent(share) if share < 1 else 'all'} after {about(delay)}" for delay, share in came)
+
+
+def horizon_notes(reference: Reference, horizon_us: int) -> Iterator[str]:
+    """What of the reference's late labels and outcomes such a `labels.horizon` does not wait for."""
+    late = [] if reference.performance is None else [("labels", reference.performance.came)]
+    late += [
+        ("value of labels" if name == LABEL_VALUE else f"outcome {one_line(name)}", one.came)
+        for name, one in sorted((reference.outcomes or {}).items())
+    ]
+    late = [(name, came) for name, came in late if came]
+    if not horizon_us and late:
+        names = ", ".join(name for name, _ in late)
+        yield f"0s: labels are counted and not joined, so what came late in the reference is not judged: {names}"
+        return
+    missed = list[str]()
+    for name, came in late:
+        share = next((share for delay, share in came if delay > horizon_us), None)
+        if share is not None:
+            part = "not all" if share == 1 else f"fewer than {percent(share)}"
+            missed.append(f"{part} of {name} (all after {about(came[-1][0])})")
+    if missed:
+        within = f"of what came late in the reference only a part came within it: {listed(missed, _LATE_NAMED)}"
+        yield f"{format_duration(horizon_us)}: {within}; the others are never joined"
 
 
 def _may_page(reference: Reference, figure: str) -> bool:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-from monitor.clock import ManualClock
+from monitor.clock import HOUR_US, ManualClock
 from monitor.judge.causes.performance import Performance
 from monitor.judge.policy import Policy
 from monitor.judge.windows.late_cohorts import LateCohorts
 from monitor.judge.windows.prepared_reference import PreparedReference
+from monitor.reference.notes.performance import horizon_notes
 from monitor.reference.performance_part import is_judged
 from monitor.reference.reference import Reference
 from monitor.run.first_pass import EventRange
@@ -68,6 +70,49 @@ def test_a_reference_learns_from_late_labels_and_how_late_they_come() -> None:
     assert known.maturity_us is not None
     assert 5 * MINUTE < known.maturity_us / US < 7 * MINUTE
     assert [share for _, share in known.came] == sorted(share for _, share in known.came)
+
+
+def test_a_horizon_shorter_than_the_references_labels_took_is_noted_with_what_it_misses() -> None:
+    known = reference().performance
+    assert known is not None
+    assert list(horizon_notes(reference(), HOUR_US)) == [], "the one it was built with"
+    assert list(horizon_notes(reference(), known.came[-1][0])) == []
+    by_share = {share: delay for delay, share in known.came}
+    (half,) = horizon_notes(reference(), by_share[0.5] - 1)
+    assert "only a part came within it: fewer than 50 % of labels (all after " in half
+    assert half.endswith("); the others are never joined")
+    (rest,) = horizon_notes(reference(), by_share[1.0] - 1)
+    assert ("fewer than 99 %" if by_share[0.99] == by_share[1.0] else "not all of labels") in rest
+    (none,) = horizon_notes(reference(), 0)
+    assert none == "0s: labels are counted and not joined, so what came late in the reference is not judged: labels"
+    for horizon, notes in (("1h", []), ("0s", [f"credit 1: labels.horizon: {none}"])):
+        tree = settings({"labels": {"horizon": horizon}})
+        lost = replayed(tree, reference(), MemorySource({EVENTS: stream(600, 2, 0.1)}))[1].lost
+        assert [line for line in lost if "horizon" in line] == notes
+
+
+def test_a_horizon_as_long_as_the_labels_take_is_not_noted() -> None:
+    tight = settings({"labels": {"horizon": "6m"}})
+    source = partial(MemorySource, {EVENTS: stream(4_000, 1, 0.1)})
+    built = build_reference(tight, CREDIT, source, ManualClock(NOW_US), EventRange(rows=3_000))
+    assert list(horizon_notes(built, tight.models[0].labels.horizon)) == []
+
+
+@pytest.mark.parametrize(
+    ("horizon", "said"),
+    [
+        ("0s", r"\.labels\.horizon: 0s: labels are not joined, so 3,\d+ label events are not in the reference"),
+        ("3m", r": only \d+ of 3,\d+ labels and outcomes met a .* within labels\.horizon \(3m\): .*"),
+        ("1h", ""),
+    ],
+)
+def test_a_build_says_of_labels_that_the_horizon_leaves_out_that_it_does(horizon: str, said: str) -> None:
+    source, notes = partial(MemorySource, {EVENTS: stream(4_000, 1, 0.1)}), list[str]()
+    tree = settings({"labels": {"horizon": horizon}})
+    build_reference(tree, CREDIT, source, ManualClock(NOW_US), EventRange(rows=3_500), notes.append)
+    about = [note for note in notes if "horizon" in note]
+    assert len(about) == bool(said)
+    assert not said or re.fullmatch(rf"models\[0\]{said}", about[0])
 
 
 @pytest.mark.parametrize("run", [1, 10])

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from monitor.clock import ManualClock
+from monitor.errors import UsageError
 from monitor.kafka.topics import ClusterDescription
+from monitor.reference.configured import contradictions
 from monitor.reference.file.encoding import from_json, to_json
 from monitor.reference.file.validity import fault_of
 from monitor.reference.notes.show import reference_text
@@ -113,6 +115,48 @@ def test_a_reference_file_keeps_them_and_is_checked() -> None:
     assert to_json(from_json(body))["outcomes"] == body["outcomes"]
     body["outcomes"]["topic"]["errors"]["weather"] = body["outcomes"]["topic"]["errors"]["refund"]
     assert "weather" in fault_of(body)
+
+
+def test_settings_of_outcomes_that_the_reference_contradicts_are_faults() -> None:
+    again = "build the reference again"
+    for outcome, fault in (
+        ({"judge": {"kind": CATEGORICAL}}, f"judge.kind: categorical, but the reference has it as numeric; {again}"),
+        ({"topic": {"kind": NUMERIC}}, f"topic.kind: numeric, but the reference has it as categorical; {again}"),
+        ({"topic": {"direction": "up"}}, "topic.direction: up, but only numbers have one, and it is categorical"),
+    ):
+        model = settings(HORIZON | {"outcomes": outcome}).models[0]
+        assert list(contradictions(reference(), model)) == [f"outcomes.{fault}"]
+    fits = {
+        "judge": {"kind": NUMERIC, "direction": "up"},
+        "topic": {"kind": CATEGORICAL},
+        "weather": {"direction": "up"},
+    }
+    assert not list(contradictions(reference(), settings(HORIZON | {"outcomes": fits}).models[0]))
+
+
+def built_with(**outcomes: object) -> tuple[Reference, list[str]]:
+    """A small reference, and the notes on it that concern outcomes."""
+    source, notes = partial(MemorySource, {EVENTS: stream(3_000, 1)}), list[str]()
+    model = HORIZON | {"outcomes": outcomes}
+    made = build_reference(settings(model), CREDIT, source, ManualClock(NOW_US), EventRange(rows=2_500), notes.append)
+    return made, [note for note in notes if "outcomes" in note]
+
+
+def test_a_build_refuses_numbers_that_are_all_texts_and_notes_what_is_missing_or_does_not_fit() -> None:
+    with pytest.raises(UsageError) as refused:
+        built_with(topic={"kind": NUMERIC})
+    (fault,) = refused.value.faults
+    assert re.fullmatch(
+        r"models\[0\]\.outcomes\.topic\.kind: numeric, but all 2,\d+ values are text; write kind: categorical, or "
+        "leave it out",
+        fault,
+    )
+    made, (direction, missing) = built_with(topic={"direction": "up"}, weather={})
+    assert direction == "models[0].outcomes.topic.direction: up, but only numbers have one, and it is categorical"
+    assert missing.startswith("models[0].outcomes.weather: the reference of credit 1 has no outcome of that name")
+    assert made.outcomes is not None
+    assert set(made.outcomes) == {"judge", "topic", "stars"}
+    assert built_with(judge={"kind": NUMERIC, "direction": "down"}, topic={"kind": CATEGORICAL})[1] == []
 
 
 def test_a_judges_score_that_falls_by_005_is_a_page_that_says_so() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.settings.duration import about, format_duration, in_words, lateness_for, parse_duration
+from tests.settings_texts import SMALL, Load, faults_of
 
 _A_HUNDRED_YEARS_US = 36_500 * 86_400 * 1_000_000
 
@@ -78,3 +79,16 @@ def test_the_lateness_that_is_named_has_room_and_is_not_far_above(behind: int) -
 
 def test_what_is_further_behind_than_a_day_is_not_a_lateness() -> None:
     assert lateness_for(86_400_000_001) == ""
+
+
+def test_a_zero_needs_no_unit_where_a_duration_may_be_zero(load: Load) -> None:
+    model = "models: [{name: credit, reference: c.json, labels: {horizon: 0}}]\n"
+    loaded = load("inputs: [{topic: events}]\n" + model + "windows: {max_skew: 0, allowed_lateness: 0.0}\n")
+    assert (loaded.models[0].labels.horizon, loaded.windows.max_skew, loaded.windows.allowed_lateness) == (0, 0, 0)
+    assert load(SMALL, DRIFTD_WINDOWS__MAX_SKEW="0").windows.max_skew == 0
+    assert faults_of(load, "windows: {pane: 0, max_skew: false, allowed_lateness: 7, pair_within: -1}\n" + SMALL) == [
+        "windows.pane: '0s' is not above 0; write 30d, 12h, 15m",
+        "windows.allowed_lateness: 7 is not a duration; write 7s",
+        "windows.max_skew: false is not a duration; write 30d, 12h, 15m",
+        "windows.pair_within: -1 is not a duration; write 30d, 12h, 15m",
+    ]
