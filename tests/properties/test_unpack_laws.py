@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import struct
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -21,6 +22,7 @@ from kafka.record.util import calc_crc32c
 from kafka.structs import TopicPartition
 
 from monitor.events import Partition
+from monitor.kafka import unpack as unpack_module
 from monitor.kafka.batches import PartitionBatches
 from monitor.kafka.fetch_state import FetchState, PollIsFull, Skipped
 from monitor.kafka.record_batch import Chunk, chunk_of, record_batch
@@ -330,6 +332,51 @@ def test_batches_of_usual_records_are_unpacked_together_by_ourselves(codec: int)
     part = PartitionBatches(state, 0, TARGET, MemoryRecords(log.data))
     assert [len(chunk) for chunk in part.take(5_000)] == [2_000]
     assert part._batch is None
+
+
+@pytest.mark.parametrize("what", ["tiny records", "a long header name"])
+def test_memory_is_that_of_a_few_times_the_bytes_of_a_batch(what: str) -> None:
+    if what == "tiny records":
+        body = b"".join(_tiny(at) for at in range(250_000))
+        made = _with_body(body, 250_000)
+    else:
+        made = _newest(Made([Written(0, 0, None, b"{}", [("h" * 3_000_000, b"")])]), 0)[0]
+    state = FetchState(lambda _: None, LIMIT, LIMIT)
+    part = PartitionBatches(state, 0, TARGET, MemoryRecords(made))
+    tracemalloc.start()
+    try:
+        assert len(part.take(500)) == (500 if what == "tiny records" else 1)
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(made)
+    finally:
+        tracemalloc.stop()
+
+
+def _tiny(delta: int) -> bytes:
+    """A record of nothing but its place."""
+    number = bytearray()
+    left = delta << 1
+    while left > 0x7F:
+        number.append(left & 0x7F | 0x80)
+        left >>= 7
+    record = b"\0\0" + bytes([*number, left]) + b"\1\0\0"
+    return bytes([len(record) << 1]) + record
+
+
+def _with_body(body: bytes, count: int, first: int = 0, last: int | None = None) -> bytes:
+    """A batch whose header fits, with any bytes for its records."""
+    made = bytearray(_newest(Made([]), first)[0][:HEAD] + body)
+    made[8:12] = struct.pack(">i", len(made) - 12)
+    made[23:27] = struct.pack(">i", count - 1 if last is None else last)
+    made[57:61] = struct.pack(">i", count)
+    return _signed(made)
+
+
+@pytest.mark.parametrize("bound", ["_MOST_RECORDS", "_MOST_NAMES"])
+@given(log=logs, poll=polls)
+def test_batches_beyond_a_bound_give_the_same_records(bound: str, log: Log, poll: int) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(unpack_module, bound, 3)
+        assert by_us(log, 0, poll) == by_us(log, 0, poll, fast=False)
 
 
 def test_a_time_beyond_64_bits_is_none() -> None:
