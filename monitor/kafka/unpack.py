@@ -13,7 +13,7 @@ import numpy as np
 from kafka.record.util import decode_varint
 from numpy.typing import NDArray
 
-from monitor.kafka.record_batch import Chunk, chunk_of
+from monitor.kafka.record_batch import Chunk, chunk_of, time_or_none
 from monitor.records import Envelope, Ints
 
 Bytes = NDArray[np.uint8]
@@ -59,7 +59,7 @@ def unpack(spans: Sequence[Span]) -> Chunk | None:
     """
     try:
         return _chunk(*_in_one(spans))
-    except (_Unusual, IndexError):
+    except Exception:  # noqa: BLE001  # damaged bytes raise many kinds, and the library's decoder tells what is wrong
         return None
 
 
@@ -79,7 +79,7 @@ def _in_one(spans: Sequence[Span]) -> tuple[bytes, Sequence[Span]]:
 def _chunk(data: bytes, spans: Sequence[Span]) -> Chunk:
     ats: list[int] = []
     for span in spans:
-        if span.records > _MOST_RECORDS:
+        if not 0 <= span.records <= _MOST_RECORDS:
             raise _Unusual
         _walk(data, span, ats)
     buffer, counts = np.frombuffer(data, np.uint8), np.array([span.records for span in spans])
@@ -195,7 +195,7 @@ def _times(spans: Sequence[Span], counts: Ints, delta_ms: Ints) -> Ints:
     times: Ints = delta_ms + np.repeat([span.first_ms for span in spans], counts)
     if any(span.append_ms is not None for span in spans):
         own = np.repeat([span.append_ms is None for span in spans], counts)
-        return np.where(own, times, np.repeat([span.append_ms or 0 for span in spans], counts))
+        return np.where(own, times, np.repeat([time_or_none(span.append_ms) for span in spans], counts))
     return times
 
 

@@ -3,6 +3,7 @@ raises: values, offsets, times, keys, headers and the place to go on, on every c
 
 from __future__ import annotations
 
+import gzip
 import random
 import struct
 import tracemalloc
@@ -377,6 +378,35 @@ def test_batches_beyond_a_bound_give_the_same_records(bound: str, log: Log, poll
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(unpack_module, bound, 3)
         assert by_us(log, 0, poll) == by_us(log, 0, poll, fast=False)
+
+
+@pytest.mark.parametrize(
+    ("count", "body"),
+    [
+        (-1, b""),
+        (-5, _tiny(0)),
+        (1, b"\x80" * 11 + b"\x01" + b"x" * 20),
+        (1, b"\xff" * 9 + b"\x01" + b"xx"),
+        (1 << 30, _tiny(0)),
+        (2, _tiny(0)),
+        (1, b""),
+    ],
+)
+@pytest.mark.parametrize("codec", [0, 1])
+def test_what_no_producer_writes_is_left_to_the_library_and_ends_no_poll(count: int, body: bytes, codec: int) -> None:
+    before, after = (_newest(Made([Written(0, 1, None, b"v", [])] * 3), first)[0] for first in (0, 4))
+    odd = bytearray(_with_body(gzip.compress(body) if codec else body, count, first=3, last=0))
+    odd[22] |= codec
+    log = Log([])
+    for begin, data, end in ((0, before + _signed(odd) + after, 7), (3, _signed(odd) + after, 7), (3, _signed(odd), 4)):
+        log.data, log.end = data, end
+        assert by_us(log, begin, 5) == by_us(log, begin, 5, fast=False)
+
+
+@pytest.mark.parametrize("time_ms", [-(1 << 63), -(1 << 63) + 1, -1, 0, (1 << 63) - 1])
+def test_any_time_of_the_broker_is_read_both_ways_alike(time_ms: int) -> None:
+    log = Log([Made([Written(0, 5, None, b"v", [])], append_ms=time_ms)])
+    assert by_us(log, 0, 5) == by_us(log, 0, 5, fast=False)
 
 
 def test_a_time_beyond_64_bits_is_none() -> None:
