@@ -294,7 +294,8 @@ class PartitionBatches:
             while self._aborted and self._aborted[0].first_offset <= head.last_offset:
                 self._aborted_producers.add(self._aborted.popleft().producer_id)
             if head.is_control:
-                if next(DefaultRecordBatch(raw)).abort:  # brokers write control batches, and uncompressed
+                marker = next(DefaultRecordBatch(raw), None)  # brokers write control batches, and uncompressed
+                if marker is not None and marker.abort:
                     self._aborted_producers.discard(head.producer_id)
             elif head.is_transactional and head.producer_id in self._aborted_producers:
                 return True

@@ -409,6 +409,21 @@ def test_any_time_of_the_broker_is_read_both_ways_alike(time_ms: int) -> None:
     assert by_us(log, 0, 5) == by_us(log, 0, 5, fast=False)
 
 
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("begin", [0, 3])
+def test_a_control_batch_without_a_record_only_moves_the_position(fast: bool, begin: int) -> None:
+    """Nothing is damaged about it: compaction leaves such batches."""
+    before, after = (_newest(Made([Written(0, 1, None, b"v", [])] * 3), first)[0] for first in (0, 4))
+    empty = bytearray(_newest(Made([], producer=7, transactional=True), 3)[0])
+    empty[22] |= 0x20
+    log = Log([])
+    empty[23:27] = struct.pack(">i", 0)
+    log.data, log.end = (before if begin == 0 else b"") + _signed(empty) + after, 7
+    read = by_us(log, begin, 5, [Aborted(4, 7)], fast=fast)
+    assert [row[0] for row in read.records] == [at for at in (0, 1, 2, 4, 5, 6) if at >= begin]
+    assert (read.next_offset, read.skipped) == (7, [])
+
+
 def test_a_time_beyond_64_bits_is_none() -> None:
     log = Log([Made([Written(0, (1 << 63) - 1, None, b"v", [])] * 2)])
     data = bytearray(log.data)
