@@ -88,9 +88,11 @@ class PartitionBatches:
         """Up to `most` records, in order.
 
         Raises:
-            PollIsFull: the limit of bytes was reached since `FetchState.new_poll`, and no record was taken.
+            PollIsFull: the limit of bytes was reached since `FetchState.new_poll`, no record was taken, and the
+                position has not moved. A moved one has to be returned: the library does not take it over from an error,
+                and drops a fetch with another position than its own.
         """
-        taken = Taken()
+        taken, begun_at = Taken(), self.next_fetch_offset
         while self._open and len(taken) < most:
             left = most - len(taken)
             if self._unpacked is not None:
@@ -100,7 +102,7 @@ class PartitionBatches:
             elif self._one_by_one:
                 self._unpack([self._one_by_one.popleft()])
             elif self._state.full:
-                if taken:
+                if taken or self.next_fetch_offset != begun_at:
                     break
                 raise PollIsFull
             elif opened := self._open_plain(left):

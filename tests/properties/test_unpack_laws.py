@@ -424,6 +424,21 @@ def test_a_control_batch_without_a_record_only_moves_the_position(fast: bool, be
     assert (read.next_offset, read.skipped) == (7, [])
 
 
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_poll_that_is_full_of_records_before_the_position_goes_on(fast: bool) -> None:
+    """The library takes over the position of what is returned, but not of an error."""
+    passed = Made([Written(0, 1, None, b"v" * 100, [])] * 4, free_after=6)
+    log = Log([passed, Made([Written(0, 1, None, b"next", [])])])
+    state = FetchState(lambda _: log.end, LIMIT, 300, fast=fast)
+    part = PartitionBatches(state, 7, TARGET, MemoryRecords(log.data))
+    assert len(part.take(5)) == 0
+    assert (bool(part), part.next_fetch_offset) == (True, 10)
+    with pytest.raises(PollIsFull):
+        part.take(5)
+    state.new_poll()
+    assert [row[0] for chunk in part.take(5) for row in rows_of(chunk)] == [10]
+
+
 def test_a_time_beyond_64_bits_is_none() -> None:
     log = Log([Made([Written(0, (1 << 63) - 1, None, b"v", [])] * 2)])
     data = bytearray(log.data)
