@@ -88,9 +88,11 @@ class PartitionBatches:
         """Up to `most` records, in order.
 
         Raises:
-            PollIsFull: the limit of bytes was reached since `FetchState.new_poll`, and no record was taken.
+            PollIsFull: the limit of bytes was reached since `FetchState.new_poll`, no record was taken, and the
+                position has not moved. A moved one has to be returned: the library does not take it over from an error,
+                and drops a fetch with another position than its own.
         """
-        taken = Taken()
+        taken, begun_at = Taken(), self.next_fetch_offset
         while self._open and len(taken) < most:
             left = most - len(taken)
             if self._unpacked is not None:
@@ -100,7 +102,7 @@ class PartitionBatches:
             elif self._one_by_one:
                 self._unpack([self._one_by_one.popleft()])
             elif self._state.full:
-                if taken:
+                if taken or self.next_fetch_offset != begun_at:
                     break
                 raise PollIsFull
             elif opened := self._open_plain(left):
@@ -294,7 +296,8 @@ class PartitionBatches:
             while self._aborted and self._aborted[0].first_offset <= head.last_offset:
                 self._aborted_producers.add(self._aborted.popleft().producer_id)
             if head.is_control:
-                if next(DefaultRecordBatch(raw)).abort:  # brokers write control batches, and uncompressed
+                marker = next(DefaultRecordBatch(raw), None)  # brokers write control batches, and uncompressed
+                if marker is not None and marker.abort:
                     self._aborted_producers.discard(head.producer_id)
             elif head.is_transactional and head.producer_id in self._aborted_producers:
                 return True

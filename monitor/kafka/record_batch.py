@@ -81,13 +81,13 @@ def chunk_of(records: Sequence[Any]) -> Chunk:
     return Chunk(
         [record.value for record in records],
         np.array([record.offset for record in records], np.int64),
-        np.array([_time(record.timestamp) for record in records], np.int64),
+        np.array([time_or_none(record.timestamp) for record in records], np.int64),
         lambda index: Envelope(records[index].key, tuple(records[index].headers or ())),
     )
 
 
-def _time(timestamp: int | None) -> int:
-    """The timestamp: the oldest format has none, and a producer may write one that no 64 bits hold."""
+def time_or_none(timestamp: int | None) -> int:
+    """The timestamp, -1 for none: the oldest format has none, and a producer may write one that no 64 bits hold."""
     return timestamp if timestamp is not None and -_LAST_TIME <= timestamp <= _LAST_TIME else _NO_TIME
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from kafka.record.util import decode_varint
 from numpy.typing import NDArray
 
-from monitor.kafka.record_batch import Chunk, chunk_of
+from monitor.kafka.record_batch import Chunk, chunk_of, time_or_none
 from monitor.records import Envelope, Ints
 
 Bytes = NDArray[np.uint8]
@@ -27,6 +27,11 @@ _BITS: Final = 7
 _SUMMABLE: Final = 1 << 62
 #: records with more headers are left to the library: headers are read in rounds over all records
 _MOST_HEADERS: Final = 64
+#: a batch of more records is left to the library, which makes them as they are taken: here all are made at once, and
+#: one of eight bytes takes some two hundred
+_MOST_RECORDS: Final = 100_000
+#: header names of more bytes are looked at one by one: else each of their bytes takes several numbers
+_MOST_NAMES: Final = 1 << 18
 
 
 class Span(NamedTuple):
@@ -54,7 +59,7 @@ def unpack(spans: Sequence[Span]) -> Chunk | None:
     """
     try:
         return _chunk(*_in_one(spans))
-    except (_Unusual, IndexError):
+    except Exception:  # noqa: BLE001  # damaged bytes raise many kinds, and the library's decoder tells what is wrong
         return None
 
 
@@ -74,6 +79,8 @@ def _in_one(spans: Sequence[Span]) -> tuple[bytes, Sequence[Span]]:
 def _chunk(data: bytes, spans: Sequence[Span]) -> Chunk:
     ats: list[int] = []
     for span in spans:
+        if not 0 <= span.records <= _MOST_RECORDS:
+            raise _Unusual
         _walk(data, span, ats)
     buffer, counts = np.frombuffer(data, np.uint8), np.array([span.records for span in spans])
     if not ats:
@@ -91,7 +98,7 @@ def _chunk(data: bytes, spans: Sequence[Span]) -> Chunk:
     sizes, values_at = _varints(buffer, at + np.maximum(key_sizes, 0))
     value_ends = values_at + np.maximum(sizes, 0)
     headers, at = _varints(buffer, value_ends)
-    if not np.array_equal(_after_headers(buffer, at, headers, ends), ends):
+    if not np.array_equal(_after_headers(data, buffer, at, headers, ends), ends):
         raise _Unusual
     begins = values_at.tolist()
     values: list[bytes | None] = [data[begin:end] for begin, end in zip(begins, value_ends.tolist(), strict=True)]
@@ -144,7 +151,7 @@ def _varints(buffer: Bytes, at: Ints, most: int = _SHORT) -> tuple[Ints, Ints]:
     return (number >> 1) ^ -(number & 1), after
 
 
-def _after_headers(buffer: Bytes, at: Ints, counts: Ints, ends: Ints) -> Ints:
+def _after_headers(data: bytes, buffer: Bytes, at: Ints, counts: Ints, ends: Ints) -> Ints:
     """The places after the headers. They are checked, as the library does: none is returned before somebody asks."""
     most = int(counts.max(initial=0))
     if counts.min(initial=0) < 0 or most > _MOST_HEADERS:
@@ -152,17 +159,21 @@ def _after_headers(buffer: Bytes, at: Ints, counts: Ints, ends: Ints) -> Ints:
     for done in range(most):
         left = np.flatnonzero(counts > done)
         size, name_at = _varints(buffer, at[left])
-        if size.min() < 0 or (name_at + size > ends[left]).any() or not _is_ascii(buffer, name_at, size):
+        if size.min() < 0 or (name_at + size > ends[left]).any() or not _are_ascii(data, buffer, name_at, size):
             raise _Unusual
         size, value_at = _varints(buffer, name_at + size)
         at[left] = value_at + np.maximum(size, 0)
     return at
 
 
-def _is_ascii(buffer: Bytes, at: Ints, sizes: Ints) -> bool:
+def _are_ascii(data: bytes, buffer: Bytes, at: Ints, sizes: Ints) -> bool:
     """Whether the texts of these sizes at these places are ASCII, and so valid UTF-8."""
+    total = int(sizes.sum())
+    if total > _MOST_NAMES:
+        names = zip(at.tolist(), (at + sizes).tolist(), strict=True)
+        return all(data[begin:end].isascii() for begin, end in names)
     before = np.cumsum(sizes) - sizes
-    places = np.repeat(at - before, sizes) + np.arange(int(sizes.sum()))
+    places = np.repeat(at - before, sizes) + np.arange(total)
     return bool((buffer[places] < _MORE).all())
 
 
@@ -184,7 +195,7 @@ def _times(spans: Sequence[Span], counts: Ints, delta_ms: Ints) -> Ints:
     times: Ints = delta_ms + np.repeat([span.first_ms for span in spans], counts)
     if any(span.append_ms is not None for span in spans):
         own = np.repeat([span.append_ms is None for span in spans], counts)
-        return np.where(own, times, np.repeat([span.append_ms or 0 for span in spans], counts))
+        return np.where(own, times, np.repeat([time_or_none(span.append_ms) for span in spans], counts))
     return times
 
 

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from monitor.decode import layout_decoder
 from monitor.decode.columns import Events, Rules
 from monitor.decode.encodings.json import JsonEncoding
+from monitor.decode.fields import fan_out
 from monitor.decode.fields.compiled import CompiledFields
 from monitor.decode.fields.layout import FieldsLayout
 from monitor.decode.layout_decoder import LayoutDecoder
 from monitor.decode.native.decoder import Fast, NativeDecoder
+from monitor.decode.native.reference_decoder import MAX_DEPTH
 from monitor.decode.native.versions import Versions
 from monitor.records import Envelope, RecordBatch
 from monitor.settings.tree import Input
@@ -249,7 +251,7 @@ def test_rows_are_read_alike_by_both_paths(records: list[list[str]]) -> None:
 def wide(count: int, depth: int = 0) -> str:
     """An event with so many features, and lists within one another in a field that nobody reads."""
     features = object_text([(f'"n{at}"', "1") for at in range(count)])
-    return f'{{"model":"credit","version":"1","features":{features},"deep":{"[" * depth}{"]" * depth}}}'
+    return f'{{"model":"credit","version":"1","features":{features},"deep":{"[" * depth}0{"]" * depth}}}'
 
 
 ROWS = (
@@ -262,6 +264,8 @@ ROWS = (
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.lists(ROWS, max_size=7) | records, max_size=6), st.sampled_from([1, 1, 40]))
 @example([[wide(1)] * 6, [wide(1)] * 7, [wide(39)] * 6], 1)
+@example([[wide(1, 498)]], 1)
+@example([[wide(1)], [wide(1, 497)], [wide(1, 498)]], 1)
 @example([[wide(1, 499)], [wide(1, 247)] * 2, [wide(1, 90)] * 6], 1)
 @example([[f'{{"model":"credit","version":"{1 + at % 2}","features":{{"AGE":1}}}}'] * 3 for at in range(6)], 40)
 @example([['{"model":"credit","version":"1","features":{"AGE":1}}', '{"model":"quoted","features":{}}']] * 2, 1)
@@ -273,6 +277,35 @@ def test_records_with_rows_of_any_version_are_read_alike_by_both_paths(
     assert_same(layout_of({name: name for name in names}, rows="rows"), values * repeated, None)
     outside: dict[str, object] = {"model": {"value": "credit"}, "version": "version", "features": "rest"}
     assert_same(layout_of(outside | {"id": "^.id"}, rows="rows"), values * repeated, None)
+
+
+@pytest.mark.parametrize("rows", ["rows", "a.rows", "a.b[1].rows"])
+@pytest.mark.parametrize("beyond", [-1, 0, 1, 2, 3, 4, 5])
+def test_a_row_is_as_deep_as_its_place_in_the_record_lets_it_be(rows: str, beyond: int) -> None:
+    """The depth that counts is that of the whole record. At first nothing of a version is known, later all."""
+    open_, close = {
+        "rows": ('{"rows":', "}"),
+        "a.rows": ('{"a":{"rows":', "}}"),
+        "a.b[1].rows": ('{"a":{"b":[0,{"rows":', "}]}}"),
+    }[rows]
+    layout = layout_of({name: name for name in NESTED if name != "outcomes"}, rows=rows)
+    border = MAX_DEPTH - sum(map(open_.count, "[{")) - 2 - 2  # a list of rows, and the row; two more without `beyond`
+    deep, small = wide(1, border + beyond), wide(1)
+    beside = f'"x":{"[" * (MAX_DEPTH - 1)}{"]" * (MAX_DEPTH - 1)},'
+    for own in ([[deep]], [[small], [deep]], [[small, deep], [small]], [[deep, deep]]):
+        assert_same(layout, [encoded(f"{open_}[{','.join(one)}]{close}") for one in own], None)
+        assert_same(layout, [encoded(f"{{{beside}{open_[1:]}[{','.join(one)}]{close}") for one in own], None)
+
+
+def test_the_first_record_of_a_version_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if nothing was noticed in front: it is parsed for the order of its features."""
+    monkeypatch.setattr(fan_out, "may_exceed_with_rows", lambda *_: False)
+    layout = layout_of({name: name for name in NESTED if name != "outcomes"}, rows="rows")
+    values = [encoded(f'{{"rows":[{wide(1, MAX_DEPTH)}]}}'), encoded(f'{{"rows":[{wide(2)}]}}')]
+    mixed = [*values, encoded(f'{{"rows":[{wide(3).replace("credit", "quoted")}]}}')]
+    for own in (values[:1], values, mixed):
+        decoded = decoder_of(layout, compiled=True).decode(batch_of(own, [T0_MS] * len(own)))
+        assert [one.reason for one in decoded.rejected] == ["nesting"]
 
 
 GATHERED = st.fixed_dictionaries({}, optional={'"AGE"': numbers, '"sex.1"': strings, '"年齢 x"': numbers})

@@ -181,6 +181,7 @@ class _Plan:
             rows_of=rows_of,
             decode_texts=decode_texts,
             texts_of=texts_of,
+            levels=len(rows.steps) + 1,
             fields_of=reader.fields_of,
             cells_of=reader.cells_of,
             features=features,

@@ -29,6 +29,8 @@ class FanOut:
     #: the same record with its rows as texts
     decode_texts: Callable[[bytes], Any]
     texts_of: Callable[[Any], Sequence[msgspec.Raw]]
+    #: of JSON, which every row lies in
+    levels: int
     fields_of: Callable[[Any], Sequence[Any]]
     cells_of: Callable[[object], Sequence[object]] | None
     features: type[msgspec.Struct]
@@ -61,7 +63,7 @@ class FanOut:
             texts = self.texts_of(self.decode_texts(value))
         except REFUSED:
             return True
-        return may_exceed_with_rows(value, texts, limits)
+        return may_exceed_with_rows(value, texts, self.levels, limits)
 
     def columns(self, records: Sequence[Any], outside: Mapping[str, Sequence[object]]) -> tuple[Columns | None, Counts]:
         """The columns of all rows of the records, and how many each has."""

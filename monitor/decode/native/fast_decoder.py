@@ -20,8 +20,8 @@ from monitor.decode.native.rows import AnyRow, Columns, Decode, InSteps, has_res
 from monitor.decode.native.wrapping import UTF8_MARK
 from monitor.decode.values import NO_TIME, bad_name, time_of, times_of_integers
 
-#: a shorter value cannot be nested too deeply: each level takes at least two bytes
-_SHALLOW_BYTES: Final = 2 * MAX_DEPTH
+#: least bytes of a level of nesting: it opens and ends
+_LEVEL_BYTES: Final = 2
 #: least bytes of a feature: "":0,
 _FEATURE_BYTES: Final = 5
 
@@ -82,9 +82,10 @@ def unsafe_values(values: Sequence[bytes | None], limits: Limits) -> Unsafe:
     return Unsafe([i for i, is_bad in enumerate(bad) if is_bad], escapes)
 
 
-def _harmless_bytes(limits: Limits) -> int:
-    """A value of so many bytes cannot exceed the limits on depth, features and size."""
-    return min(_SHALLOW_BYTES, _FEATURE_BYTES * limits.features, limits.record_bytes)
+def _harmless_bytes(limits: Limits, above: int = 0) -> int:
+    """A value of so many bytes, `above` levels deep in a record, cannot exceed the limits on depth, features and
+    size."""
+    return min(_LEVEL_BYTES * (MAX_DEPTH - above), _FEATURE_BYTES * limits.features, limits.record_bytes)
 
 
 def exceeding(values: Sequence[bytes], limits: Limits) -> list[int]:
@@ -114,10 +115,10 @@ def _over(found: NDArray[np.bool_], ends: Sequence[int], most: int) -> Iterator[
             yield from range(first, last)
 
 
-def _may_exceed(text: bytes, limits: Limits) -> bool:
-    """`exceeding` for one value."""
-    return len(text) > _harmless_bytes(limits) and (
-        text.count(b"[") + text.count(b"{") > MAX_DEPTH or text.count(b":") > limits.features
+def _may_exceed(text: bytes, limits: Limits, above: int = 0) -> bool:
+    """`exceeding` for one value, or for a part of one that has so many levels above it."""
+    return len(text) > _harmless_bytes(limits, above) and (
+        text.count(b"[") + text.count(b"{") > MAX_DEPTH - above or text.count(b":") > limits.features
     )
 
 
@@ -138,12 +139,16 @@ def is_unsafe_text(value: bytes, limits: Limits) -> bool:
     return _holds_escapes(value) and _in_a_key(value)
 
 
-def may_exceed_with_rows(value: bytes, rows: Sequence[msgspec.Raw], limits: Limits) -> bool:
-    """True if one of the rows in a value, or what stands around them, may be nested too deeply or hold too much."""
-    sizes, harmless = [*map(len, rows)], _harmless_bytes(limits)
-    if len(value) - sum(sizes) > harmless and _may_exceed(value, limits):
+def may_exceed_with_rows(value: bytes, rows: Sequence[msgspec.Raw], above: int, limits: Limits) -> bool:
+    """True if one of the rows in a value, or what stands around them, may be nested too deeply or hold too much.
+
+    `above` are the levels that every row lies in: they count, because the depth is that of the whole value.
+    """
+    sizes = [*map(len, rows)]
+    if len(value) - sum(sizes) > _harmless_bytes(limits) and _may_exceed(value, limits):
         return True
-    return any(_may_exceed(bytes(row), limits) for row, size in zip(rows, sizes, strict=True) if size > harmless)
+    harmless = _harmless_bytes(limits, above)
+    return any(_may_exceed(bytes(row), limits, above) for row, size in zip(rows, sizes, strict=True) if size > harmless)
 
 
 def _holds_escapes(text: bytes) -> bool:

@@ -59,6 +59,8 @@ class _Reader:
             return
         if part.columns.of_one_version():
             right = self._right(part.columns.model[0], part.columns.version[0], part.places[0])
+            if right is None:
+                return
             self._versions.settle(right)
             if right is decoder or right.shape is None:
                 yield part
@@ -75,6 +77,8 @@ class _Reader:
             first, place = end - count, part.places[at]
             if {*model[first:end]} == {model[first]} and {*version[first:end]} == {version[first]}:
                 right = self._right(model[first], version[first], place)
+                if right is None:
+                    continue
                 self._versions.remember(self._values[place], right)
                 by_right.setdefault(decoder if right.shape is None else right, []).append(at)
         for right, kept in by_right.items():
@@ -86,7 +90,7 @@ class _Reader:
             elif (again := self._read(right, [part.places[at] for at in kept])) is not None:
                 yield again
 
-    def _right(self, model: str, version: str, place: int) -> RowDecoder:
+    def _right(self, model: str, version: str, place: int) -> RowDecoder | None:
         return self._versions.right_for(model, version, self._values[place])
 
     def _read(self, decoder: RowDecoder, places: Sequence[int]) -> _Part | None:

@@ -18,6 +18,7 @@ from monitor.decode.native.fast_decoder import (
 from monitor.decode.native.reference_decoder import parse_fast
 from monitor.decode.native.rows import AnyRow, Columns, RowCompiler, RowDecoder, kind_of
 from monitor.decode.values import bad_name
+from monitor.errors import RejectedRecord
 from monitor.events import ModelKey
 
 #: most decoders, and most spellings (the raw text of a record's fields `model` and `version`), in the cache
@@ -183,7 +184,10 @@ class Versions:
             if bad_name(model + version):
                 rows[i] = None  # nobody is asked for a model of such a name: the reference decoder rejects it
                 continue
-            right = self._decoders.get((model, version)) or self._decoder_of_new(ModelKey(model, version), values[i])
+            right = self.right_for(model, version, values[i])
+            if right is None:
+                rows[i] = None
+                continue
             if right.shape is None or right is used[i]:
                 continue
             rows[i] = decode_one(right.decode, values[i])
@@ -193,9 +197,13 @@ class Versions:
             self._mixed = self._mixed or used[i].shape is not None
             self._current = right
 
-    def _decoder_of_new(self, key: ModelKey, value: object) -> RowDecoder:
-        """The decoder of a new model version, with the fields in the order of this first event."""
-        content = parse_fast(value, self.limits) if isinstance(value, bytes) else value
+    def _decoder_of_new(self, key: ModelKey, value: object) -> RowDecoder | None:
+        """The decoder of a new model version, with the fields in the order of this first event; None if the definition
+        rejects it."""
+        try:
+            content = parse_fast(value, self.limits) if isinstance(value, bytes) else value
+        except RejectedRecord:
+            return None
         return self.decoder_of(key, self._compiler.names(content))
 
     def likely(self, value: object) -> RowDecoder:
@@ -211,8 +219,9 @@ class Versions:
         version = first.get("version") if self._version is None else self._version
         return self._decoders.get((str(model), "" if version is None else str(version)), self._current)
 
-    def right_for(self, model: str, version: str, value: object) -> RowDecoder:
-        """The decoder of a model version, of which a value is an event."""
+    def right_for(self, model: str, version: str, value: object) -> RowDecoder | None:
+        """The decoder of a model version, of which a value is an event; None if the reference decoder has to read it
+        first."""
         return self._decoders.get((model, version)) or self._decoder_of_new(ModelKey(model, version), value)
 
     def settle(self, right: RowDecoder) -> None:
