@@ -97,7 +97,8 @@ class Finding:
     alone moves the mean score, in its standard deviations; None where it is not known, or could be chance.
     `ticket_reason` is why the newest window alone could not page. `parent` is the vector or text that the subject, a
     derived column, was computed from; "" for others. `renamed_from` is the column that is gone whose values the
-    subject, a new column, has; "" for others. `next_step` is what a person does first, without a full stop; "" where
+    subject, a new column, has; "" for others. `aside`: it is about what can be judged, and explains no other finding.
+    `next_step` is what a person does first, without a full stop; "" where
     its cause says it.
     """
 
@@ -126,6 +127,7 @@ class Finding:
     ticket_reason: str = ""
     parent: str = ""
     renamed_from: str = ""
+    aside: bool = False
     next_step: str = ""
 
     @property
