@@ -214,7 +214,7 @@ def test_a_plain_incident_needs_no_lead() -> None:
 
 def test_what_a_finding_belongs_to_is_kept_in_a_checkpoint() -> None:
     derived = replace(finding("emb.norm"), parent="emb", renamed_from="norm", next_step="undo it", part_of=("a", "b"))
-    derived = replace(derived, aside=True)
+    derived = replace(derived, aside=True, says_since=True)
     assert finding_of(decode(encode(finding_tree(derived)))) == derived
 
 
