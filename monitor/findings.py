@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from monitor.clock import rfc3339
@@ -97,7 +97,9 @@ class Finding:
     alone moves the mean score, in its standard deviations; None where it is not known, or could be chance.
     `ticket_reason` is why the newest window alone could not page. `parent` is the vector or text that the subject, a
     derived column, was computed from; "" for others. `renamed_from` is the column that is gone whose values the
-    subject, a new column, has; "" for others. `next_step` is what a person does first, without a full stop; "" where
+    subject, a new column, has; "" for others. `aside`: it is about what can be judged, and explains no other finding.
+    `says_since`: its headline has the time `since_us`.
+    `next_step` is what a person does first, without a full stop; "" where
     its cause says it.
     """
 
@@ -126,7 +128,16 @@ class Finding:
     ticket_reason: str = ""
     parent: str = ""
     renamed_from: str = ""
+    aside: bool = False
+    says_since: bool = False
     next_step: str = ""
+
+    def dated(self, since_us: int) -> Finding:
+        """The same of a change that began then, which its headline says if it said when."""
+        headline = self.headline
+        if self.says_since and self.since_us is not None:
+            headline = headline.replace(rfc3339(self.since_us), rfc3339(since_us))
+        return replace(self, since_us=since_us, headline=headline)
 
     @property
     def full_detail(self) -> str:

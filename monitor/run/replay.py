@@ -75,12 +75,21 @@ def replay(
     """
     began, worst = clock.monotonic(), ""
 
+    def learned() -> None:
+        while pipeline.warming.ended:
+            emit(ended_line(pipeline.warming.ended.popleft()))
+
+    def judged(judge: ModelJudge, evaluated: Windows, alpha: float) -> None:
+        learned()
+        _emit_windows(emit, judge, evaluated, alpha)
+
     def reported(transition: Transition) -> None:
         nonlocal worst
+        learned()  # a warm-up ends before what is judged behind it
         worst = max(worst, transition.severity, key=lambda severity: SEVERITY_RANK.get(severity, -1))
         emit(transition.to_json())
 
-    fleet = Fleet(admission, settings, (lambda *evaluation: _emit_windows(emit, *evaluation)) if windows else None)
+    fleet = Fleet(admission, settings, judged if windows else None)
     pipeline = Pipeline(
         settings,
         admission,
@@ -96,11 +105,10 @@ def replay(
     while not ended:
         ended = source.ended()
         pipeline.turn()
+        learned()
         while fleet.reported:
             news = fleet.reported.popleft()
             emit(news.line())
-        while pipeline.warming.ended:
-            emit(ended_line(pipeline.warming.ended.popleft()))
         progress()
     if windows:
         for judge in fleet.judges.values():

@@ -41,6 +41,8 @@ def finding_tree(finding: Finding) -> dict[str, Any]:
         **({"parent": finding.parent} if finding.parent else {}),
         **({"part_of": list(finding.part_of)} if finding.part_of else {}),
         **({"renamed_from": finding.renamed_from} if finding.renamed_from else {}),
+        **({"says_since": True} if finding.says_since else {}),
+        **({"aside": True} if finding.aside else {}),
         **({"next_step": finding.next_step} if finding.next_step else {}),
         **_explanation_tree(finding),
         **{name: getattr(finding, name) for name in _PLAIN},
@@ -62,6 +64,8 @@ def finding_of(state: dict[str, Any]) -> Finding:
         parent=state.get("parent", ""),
         part_of=tuple(state.get("part_of", ())),
         renamed_from=state.get("renamed_from", ""),
+        says_since=state.get("says_since", False),
+        aside=state.get("aside", False),
         next_step=state.get("next_step", ""),
         **{name: state[name] for name in _PLAIN},
     )

@@ -106,6 +106,7 @@ def test_nothing_but_a_topic_gives_a_verdict(monkeypatch: pytest.MonkeyPatch) ->
 
     lines, done = run(UNNAMED, Credit(3_500, change=2_500, fault=older))
     assert not done.failed
+    assert [line["kind"] for line in lines][:2] == ["warmup", "transition"], "what is judged stands behind it"
     opened = [line for line in lines if line["kind"] == "transition"]
     assert {finding["subject"] for line in opened for finding in line["findings"]} == {"AGE"}
     assert done.summary["models"][0]["pages"] == 1

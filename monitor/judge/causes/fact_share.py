@@ -40,6 +40,9 @@ class WatchedShare:
 class ShareCause(SequentialCause):
     """Shares of events with a fact about them, each by the key of its findings, outside the page budget."""
 
+    #: its findings are about what can be judged: they explain no others
+    aside: ClassVar[bool] = False
+
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
         super().__init__(prepared, policy)
         self.watched: dict[FindingKey, WatchedShare] = {}
@@ -118,6 +121,7 @@ class ShareCause(SequentialCause):
             detail=self.detail(key, excess, before),
             headline=self.headline(key, excess, before),
             since_us=one.blocks.began_us(excess.blocks, share),
+            aside=self.aside,
         )
 
 

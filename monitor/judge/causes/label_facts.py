@@ -223,6 +223,7 @@ class LabelFacts(SequentialCause):
             detail=detail,
             headline=headline,
             since_us=since_us,
+            says_since=True,
         )
 
     def _delay_words(self, window: FactBlock, reference: FactShare, since_us: int) -> tuple[str, str]:
@@ -242,7 +243,8 @@ class LabelFacts(SequentialCause):
             f"{percent(1 - window.share)} of the predictions of {self._model} got a label, {percent(before)} before"
         )
         if not got:
-            headline = f"no labels for the predictions of {self._model} since {rfc3339(since_us)}"
+            newest = f"no labels for the newest predictions of {self._model}"
+            headline = f"{newest}: they are missing since {rfc3339(since_us)}"
         return headline, (
             f"{got:,} of {many(window.events, 'prediction')} have their label{waited}, {percent(before)} in the "
             "reference; the model's performance is not known for the others"

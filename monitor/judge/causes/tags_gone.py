@@ -44,6 +44,7 @@ class TagsGone(ShareCause):
     names = (ABSENCE,)
     state_name = "tags"
     own_budget = True
+    aside = True
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
         super().__init__(prepared, policy)

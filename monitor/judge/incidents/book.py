@@ -197,7 +197,7 @@ class IncidentBook:
         since = since_of(finding, self.open, model)
         then = measurements.opening(finding)
         held = 0 if finding.silenced else None
-        self.open[key] = OpenFinding(replace(finding, since_us=since), finding.base_windows, since, then, held=held)
+        self.open[key] = OpenFinding(finding.dated(since), finding.base_windows, since, then, held=held)
         return True
 
     def _explained(self, finding: Finding) -> bool:

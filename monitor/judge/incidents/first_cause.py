@@ -4,6 +4,9 @@ Several columns that move together are one incident. A column comes before the s
 the one that moves the score most, else the one that is furthest over its threshold; of two that are about equal the
 earlier one. Whatever the score itself shows (its shape, that it is stuck) is an effect, not a cause. What a segment
 shows of its own comes before the same thing of all events, which hold the segment.
+
+Of a page it is among what pages and what may explain that: columns, whatever their severity. A ticket about something
+else (groups, labels, a tag, how well the model does), which may be days old, explains no page and is only counted.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from monitor.findings import SEVERITY_RANK, Finding, FindingKey
+from monitor.findings import PAGE, SEVERITY_RANK, Finding, FindingKey
 from monitor.reference.column import PREDICTION, SCORE
 from monitor.text import listed, many
 
@@ -28,6 +31,8 @@ _OTHER_VALUES: Final = frozenset(("missing", "absent", "unseen", "outside", "typ
 _STUCK: Final = "constant"
 LEAST_OTHER_VALUES: Final = 0.2
 _TRAFFIC: Final = "traffic"
+#: causes about the stream and not about a column: as tickets they may explain a page that began with them
+_OF_STREAM: Final = frozenset((_TRAFFIC, "duplicates", "clock", "schema"))
 _ABSENT: Final = "absent"
 #: derived columns named of one vector or text
 MOST_NAMED: Final = 3
@@ -39,19 +44,39 @@ ABOUT_EQUAL: Final = 0.2
 
 def likely_first(findings: Sequence[Finding]) -> Finding | None:
     """The likely first cause among findings, worst first; None where nothing that is watched explains the change."""
-    first = _first(findings)
-    return None if first is None else _narrowed(first, findings)
+    known = _candidates(findings)
+    first = _first(known)
+    return None if first is None else _narrowed(first, known)
+
+
+def _candidates(findings: Sequence[Finding]) -> Sequence[Finding]:
+    """Of findings that page those, and the tickets that may explain them; all where none pages."""
+    pages = [one for one in findings if one.severity == PAGE]
+    return [one for one in findings if one.severity == PAGE or _may_explain(one, pages)] if pages else findings
+
+
+def _may_explain(ticket: Finding, pages: Sequence[Finding]) -> bool:
+    """Whether what pages may be an effect of the ticket, or of what the ticket names as its own cause."""
+    if _is_output(ticket):
+        return ticket.explanation is not None and bool(ticket.explanation.parts)
+    if ticket.key.cause in _OF_STREAM and not ticket.renamed_from:
+        return any(abs(began(one) - began(ticket)) <= one.window.end_us - one.window.start_us for one in pages)
+    return not ticket.aside
 
 
 def _first(findings: Sequence[Finding]) -> Finding | None:
-    outputs = sorted((one for one in findings if _is_output(one)), key=lambda one: one.key.cause in _RESULTS)
+    outputs = sorted(
+        (one for one in findings if _is_output(one)), key=lambda one: (-_rank(one), one.key.cause in _RESULTS)
+    )
     inputs = [one for one in findings if not _is_output(one) and not is_stop(one)]
     explained = _explained(outputs)
     if explained is not None and explained.explanation is not None:
         named = [part.subject for part in explained.explanation.parts]
         by_name = (one for subject in named for one in inputs if one.key.subject == subject)
         related = (one for one in inputs if one.key.cause == _RELATION and not is_of_outputs(one))
-        return next(by_name, None) or next(related, None)
+        found = next(by_name, None) or next(related, None)
+        if found is not None or _rank(explained) == max(map(_rank, findings)):
+            return found
     return _largest(inputs) or next(iter(outputs or findings), None)
 
 
@@ -155,19 +180,37 @@ def in_words(findings: Sequence[Finding]) -> str:
     """The worst finding if it is graver than the likely first cause, that, what explains the score, how many others.
 
     That no events come is said before all: everything else is of before. A segment with a finding of the same is named.
+    Of a page are told what pages, and the likely first cause, as a ticket if it is one; other tickets are counted.
     """
     findings = as_one(findings)
-    explained = _explained(findings)
+    known = _candidates(findings)
+    explained = _explained(known)
     first = likely_first(findings) or explained or findings[0]
     graver = [_narrowed(findings[0], findings)] if _rank(findings[0]) > _rank(first) else []
     stopped = [one for one in findings if is_stop(one) and one is not first]
-    told = [*stopped, *graver, first, *_in_segments(first, findings)[:1]]
-    words = "; ".join(dict.fromkeys(_headline(one, findings if one is first else ()) for one in told))
+    pages = any(one.severity == PAGE for one in findings)
+    in_segments = [one for one in _in_segments(first, known) if not pages or _rank(one) >= _rank(first)]
+    told = [*stopped, *graver, first, *in_segments[:1]]
+    tickets = [one for one in told if pages and one.severity != PAGE and one not in stopped]
+    words = "; ".join(
+        dict.fromkeys(
+            ("ticket: " if one in tickets else "") + _headline(one, findings if one is first else ()) for one in told
+        )
+    )
     if explained is not None and explained.explanation is not None:
         words += f"; {explained.explanation.text}"
     named = {_subject(one) for one in told} | ({_subject(explained)} if explained is not None else set())
-    others = len({_subject(one) for one in findings} - named)
-    return words + (f" (and {many(others, 'other finding')})" if others else "")
+    others = _counted([one for one in findings if _subject(one) not in named], pages=pages, again=bool(tickets))
+    return words + (f" (and {others})" if others else "")
+
+
+def _counted(findings: Sequence[Finding], *, pages: bool, again: bool) -> str:
+    """`2 other findings, 1 ticket`: of a page its tickets on their own; `again`: one of these is told."""
+    subjects = {_subject(one) for one in findings}
+    grave = {_subject(one) for one in findings if one.severity == PAGE} if pages else subjects
+    light = len(subjects) - len(grave)
+    parts = [(len(grave), "other finding"), (light, "other ticket" if again else "ticket")]
+    return ", ".join(many(number, what) for number, what in parts if number)
 
 
 def _subject(finding: Finding) -> FindingKey | str:
@@ -190,7 +233,8 @@ def _of_parent(first: Finding, findings: Sequence[Finding]) -> str:
 def lead(findings: Sequence[Finding]) -> str:
     """Where to look first, as a sentence: the likely first cause and what it explains; "" where that is plain."""
     findings = as_one(findings)
-    explained = _explained(findings)
+    known = _candidates(findings)
+    explained = _explained(known)
     explanation = None if explained is None else explained.explanation
     first = likely_first(findings)
     alone = len({one.key.subject for one in findings if not is_stop(one)}) <= 1

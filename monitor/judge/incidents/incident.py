@@ -49,9 +49,8 @@ class OpenFinding:
         self.held = (self.held or 0) if silenced else None
         shift = self.finding.score_shift if finding.score_shift is None else finding.score_shift
         self.finding = replace(
-            finding,
+            finding.dated(self.since_us),
             severity=severity,
-            since_us=self.since_us,
             level=self.level,
             silenced=silenced,
             score_shift=shift,
@@ -237,5 +236,5 @@ def worst_by_key(found: Iterable[Finding]) -> list[Finding]:
         best = max(findings, key=lambda f: (SEVERITY_RANK[f.severity], f.exceedance))
         shortest = min(findings, key=lambda f: f.window.events)
         since = shortest.window.start_us if shortest.since_us is None else shortest.since_us
-        worst.append(replace(best, since_us=since))
+        worst.append(best.dated(since))
     return worst

@@ -66,7 +66,7 @@ def test_values_of_another_kind_are_those_whose_effect_on_the_score_is_not_known
 def test_what_no_column_explains_has_no_likely_cause() -> None:
     findings = (replace(score(), explanation=NOTHING), finding("AGE", TICKET))
     assert likely_cause(findings) == ""
-    assert in_words(findings) == "score moved; no watched column explains it (and 1 other finding)"
+    assert in_words(findings) == "score moved; no watched column explains it (and 1 ticket)"
     assert lead(findings[:1]) == "no watched column explains it"
 
 
@@ -96,7 +96,8 @@ def test_a_column_that_moves_the_score_comes_before_one_that_does_not() -> None:
 
 def test_a_finding_that_is_graver_than_the_likely_cause_is_named_too() -> None:
     findings = (finding("score", cause="score"), finding("AGE", TICKET), finding("SEX", TICKET))
-    assert in_words(findings) == "score moved; AGE moved (and 1 other finding)", "what pages is said first"
+    assert in_words(findings) == "score moved; ticket: AGE moved (and 1 other ticket)", "what pages is said first"
+    assert in_words((*findings, finding("BILL"))) == "BILL moved (and 1 other finding, 2 tickets)"
 
 
 def in_segment(subject: str, severity: str = PAGE, cause: str = "distribution", exceedance: float = 1.5) -> Finding:
@@ -114,22 +115,60 @@ def test_a_segment_is_named_before_the_same_of_all_events() -> None:
 def test_a_segment_that_shows_less_or_otherwise_is_named_behind_all_events() -> None:
     whole = finding("AGE", cause="missing", exceedance=9.0)
     assert in_words((whole, in_segment("AGE"))) == "AGE moved; AGE in SEX=2 moved"
-    assert in_words((finding("AGE"), in_segment("AGE", TICKET))) == "AGE moved; AGE in SEX=2 moved"
-    assert in_words((finding("AGE"), in_segment("BILL", TICKET))) == "AGE moved (and 1 other finding)"
+    assert in_words((finding("AGE"), in_segment("AGE", TICKET))) == "AGE moved (and 1 ticket)"
+    assert in_words((finding("AGE", TICKET), in_segment("AGE", TICKET))) == "AGE in SEX=2 moved (and 1 other finding)"
+    assert in_words((finding("AGE"), in_segment("BILL", TICKET))) == "AGE moved (and 1 ticket)"
 
 
 def test_fairness_does_not_explain_what_the_model_says_and_a_page_leads_before_it() -> None:
     unfair = in_segment("credit", TICKET, cause="fairness", exceedance=90.0)
     scores = (finding("score", cause="score", exceedance=9.0), in_segment("score", cause="score"))
-    assert in_words((*scores, unfair)) == "score in SEX=2 moved (and 2 other findings)"
+    assert in_words((*scores, unfair)) == "score in SEX=2 moved (and 1 other finding, 1 ticket)"
     worse = finding("credit", cause="performance")
-    assert in_words((worse, unfair)) == "credit moved (and 1 other finding)", "another cause of the model"
+    assert in_words((worse, unfair)) == "credit moved (and 1 ticket)", "another cause of the model"
+
+
+TAG = replace(finding("sex", TICKET, cause="absent", exceedance=90.0), aside=True)
+
+
+@pytest.mark.parametrize(
+    "ticket",
+    [
+        in_segment("credit", TICKET, cause="fairness", exceedance=90.0),
+        *(finding("credit", TICKET, cause=cause) for cause in ("label_delay", "label_coverage", "performance")),
+        replace(finding("score", TICKET, cause="score"), explanation=NOTHING),
+        *(finding("credit", TICKET, cause=cause, since=-900) for cause in ("traffic", "duplicates", "clock", "schema")),
+        TAG,
+    ],
+    ids=lambda one: one.key.cause,
+)
+@pytest.mark.parametrize("page", [finding("outcome.judge", cause="outcome"), finding("AGE")])
+def test_a_ticket_about_something_else_is_never_the_first_cause_of_a_page(page: Finding, ticket: Finding) -> None:
+    for findings in ((page, ticket), (replace(page, since_us=100), ticket)):
+        assert likely_cause(findings) == page.key.subject
+        assert likely_order(findings)[0] is findings[0]
+        assert in_words(findings) == f"{page.key.subject} moved (and 1 ticket)"
+        assert lead(findings) == f"likely first cause: {page.key.subject}"
+    alone = likely_cause((ticket,))
+    assert alone == ("" if ticket.explanation == NOTHING else ticket.key.subject), "where nothing pages it may be"
+
+
+def test_a_page_may_be_explained_by_tickets_of_columns_and_by_what_began_with_it() -> None:
+    page = finding("outcome.judge", cause="outcome")
+    for ticket in (finding("AGE", TICKET), finding("AGE", TICKET, cause="missing"), finding("pay", TICKET, since=5)):
+        assert likely_cause((page, ticket)) == ticket.key.subject
+        assert in_words((page, ticket)) == f"outcome.judge moved; ticket: {ticket.key.subject} moved"
+    together = finding("credit", TICKET, cause="traffic", since=5)
+    assert likely_cause((page, together)) == "credit"
+    explained = replace(score(ExplainedBy("BILL", 0.8, 1.4)), severity=TICKET)
+    assert likely_cause((page, explained)) == "outcome.judge", "BILL has no finding"
+    assert likely_cause((page, explained, finding("AGE", TICKET), finding("BILL", TICKET))) == "BILL"
 
 
 def test_what_a_segment_shows_is_not_said_to_be_unexplained() -> None:
     unexplained = replace(score(), explanation=NOTHING, severity=TICKET)
     findings = (in_segment("score", cause="score"), unexplained)
-    assert in_words(findings) == "score in SEX=2 moved (and 1 other finding)"
+    assert in_words(findings) == "score in SEX=2 moved (and 1 ticket)"
     assert likely_cause(findings) == "score"
     assert lead(findings) == ""
     assert NOTHING.text in in_words((in_segment("AGE", TICKET), unexplained)), "of another column"
@@ -148,11 +187,11 @@ def test_a_renamed_column_is_one_fault() -> None:
     new = replace(new, headline="PAY_2 went, pay_2 came", renamed_from="PAY_2")
     assert in_words((gone, new)) == "PAY_2 went, pay_2 came"
     assert lead((gone, new)) == ""
-    assert in_words((gone, new, finding("AGE", TICKET))) == "PAY_2 went, pay_2 came (and 1 other finding)"
+    assert in_words((gone, new, finding("AGE", TICKET))) == "PAY_2 went, pay_2 came (and 1 ticket)"
     assert lead((gone, new, finding("AGE", TICKET))) == "likely first cause: PAY_2"
     # where the absence is no finding, as it is muted, the new column stands for itself
     assert in_words((new,)) == "PAY_2 went, pay_2 came"
-    assert in_words((finding("AGE"), new)) == "AGE moved (and 1 other finding)"
+    assert in_words((finding("AGE"), new)) == "AGE moved (and 1 ticket)"
 
 
 def stop() -> Finding:
@@ -175,6 +214,7 @@ def test_a_plain_incident_needs_no_lead() -> None:
 
 def test_what_a_finding_belongs_to_is_kept_in_a_checkpoint() -> None:
     derived = replace(finding("emb.norm"), parent="emb", renamed_from="norm", next_step="undo it", part_of=("a", "b"))
+    derived = replace(derived, aside=True, says_since=True)
     assert finding_of(decode(encode(finding_tree(derived)))) == derived
 
 

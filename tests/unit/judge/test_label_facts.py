@@ -109,6 +109,14 @@ def test_labels_that_stop_are_said_to_be_missing_and_nothing_else() -> None:
     assert "have their label 13.3 min later" in found["detail"]
 
 
+def test_that_no_labels_come_is_said_since_when_the_finding_is_open() -> None:
+    lines = replayed(settings(HORIZON), reference(), MemorySource({EVENTS: stopped()}, 500))[0]
+    opened, summary = transitions_in(lines)[0], lines[-1]
+    (words,) = summary["models"][0]["at_the_end"]
+    assert words == f"no labels for the newest predictions of credit: they are missing since {opened['since']}"
+    assert opened["findings"][0]["since"] == opened["since"]
+
+
 def test_labels_that_come_later_are_said_to_be_late_and_nothing_else() -> None:
     got = said(changed(later(8)))
     assert causes(got) == {"label_delay"}
