@@ -36,6 +36,7 @@ class _Join(msgspec.Struct):
     outcome_texts: list[str] = []
     outcome_fates: list[tuple[str, str, str, int]] = []
     probabilities_width: Annotated[int, msgspec.Meta(ge=0)] = 0
+    outcomes_uncut_before: int | None = None
 
 
 def parts_of(joins: Joins) -> list[Part]:
@@ -70,6 +71,7 @@ def encode(state: ModelJoinState) -> Tree:
         "kept_from": join.kept_from_us,
         "gone": join.gone,
         "probabilities_width": join.width,
+        "outcomes_uncut_before": join.uncut_before,
         "tables": dict(zip(_TABLES, join.rows, strict=False)),  # the last one is there if it has a width
     }
 
@@ -96,6 +98,7 @@ def decode(tree: Tree) -> ModelJoinState:
         read.gone,
         tables,
         read.probabilities_width,
+        read.outcomes_uncut_before,
     )
     fates = {(ModelKey(read.model, version), fate): count for version, fate, count in read.fates}
     places = [Partition(*place) for place in read.places]

@@ -17,7 +17,6 @@ from monitor.count.labels.join_tables import (
     code_in,
     name_in,
     place_in,
-    segments_in,
 )
 
 MATCHED, REPLACED, RETRACTED, EXPIRED = FATES = ("matched", "replaced", "retracted", "expired")
@@ -97,7 +96,7 @@ def met(tables: JoinTables, labels: Ints, predictions: Ints, before_us: int) -> 
         np.concatenate((old[gone], value[come])),
         name[both],
         np.concatenate((np.full(len(gone), -1), np.ones(len(come), np.int64))),
-        segments_in(of_prediction[both, P.CODE]),
+        tables.segments_of(predictions[both], name[both]),
         tables.probabilities_of(predictions[both]),
     )
     return changes, fates

@@ -16,6 +16,7 @@ class JoinState:
 
     `late_…` are positions of rows that were not taken though their time is before `until_us`; `rows` the tables of
     predictions, labels and meetings, and of probabilities that are `width` numbers wide, if that is not 0.
+    `uncut_before` is that of the tables; None in a state of before outcomes were counted by segment.
     """
 
     codes: list[ModelKey]
@@ -30,3 +31,4 @@ class JoinState:
     gone: int
     rows: Sequence[Mapping[str, Any]]
     width: int = 0
+    uncut_before: int | None = None

@@ -130,6 +130,8 @@ class JoinTables:
         #: by number of a topic-partition: its place in their order; 0 are labels that came with their predictions
         self.rank: Ints = np.zeros(1, np.int64)
         self._newest = NewestMeetings()
+        #: outcomes of the predictions before this position are not counted by segment: those that had come were not
+        self.uncut_before = 0
         #: about how many meetings are no longer, or never were, the newest one of their prediction and name
         self.superseded = 0
 
@@ -142,6 +144,11 @@ class JoinTables:
             self.probabilities.add(list(_in_pairs(probabilities, len(positions), self.probabilities.width).T))
         self._newest.add_predictions(len(positions))
         return positions
+
+    def segments_of(self, predictions: Positions, name: Ints) -> Ints:
+        """Those that the labels with these codes of names (n,) of predictions are counted in, as one number each."""
+        packed = segments_in(self.predictions.at(predictions)[:, P.CODE])
+        return np.where((name != 0) & (predictions < self.uncut_before), 0, packed)
 
     def _widen(self, width: int) -> None:
         """Keep so many numbers of probabilities beside each prediction; of those that are there, further ones are not
@@ -217,8 +224,9 @@ class JoinTables:
         named |= {f"probabilities-{table.width}": table for table in self._beside()}
         return [table.growing(f"{name}/{what}") for what, table in named.items()]
 
-    def restore(self, rows: Sequence[Mapping[str, Any]], width: int) -> None:
-        """Take the rows of `growing`; `width` is that of probabilities, 0 without any.
+    def restore(self, rows: Sequence[Mapping[str, Any]], width: int, uncut_before: int | None) -> None:
+        """Take the rows of `growing`; `width` is that of probabilities, 0 without any, and `uncut_before` None of a
+        state whose outcomes were not counted by segment.
 
         Raises:
             ValueError: they do not fit each other.
@@ -229,6 +237,7 @@ class JoinTables:
             tables.append(self.probabilities)
         for table, own in zip(tables, rows, strict=True):
             table.restore(own)
+        self.uncut_before = self.predictions.end if uncut_before is None else uncut_before
         if self.probabilities is not None and len(self.probabilities) != len(self.predictions):
             raise ValueError("the probabilities are not those of the predictions")
         self.find_newest()
@@ -254,7 +263,9 @@ class JoinTables:
         All rows get new positions; returns those of the predictions (n,) and labels, -1 for rows that are gone.
         """
         before = self.predictions.first
+        uncut = int(np.count_nonzero(alive[: max(self.uncut_before - before, 0)]))
         predictions = self.predictions.keep(alive)
+        self.uncut_before = self.predictions.first + uncut
         for beside in self._beside():
             beside.keep(alive)
         waiting = self.states.column(0) != DONE

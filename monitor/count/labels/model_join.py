@@ -334,6 +334,7 @@ class ModelJoin:
             gone=self.by_pane.gone,
             rows=list(self.rows(name)),
             width=0 if (beside := self.tables.probabilities) is None else beside.width,
+            uncut_before=self.tables.uncut_before,
         )
 
     def restore(self, state: JoinState) -> None:
@@ -355,7 +356,7 @@ class ModelJoin:
         self.by_pane.counts, self.by_pane.total = dict(state.panes), sum(state.panes.values())
         self.by_pane.first_us, self.by_pane.gone = state.kept_from_us, state.gone
         tables = self.tables
-        tables.restore(state.rows, state.width)
+        tables.restore(state.rows, state.width, state.uncut_before)
         tables.find_states(self.until_us, state.late_labels)
         expired = tables.labels.signed(L.EFFECT) < self._tidied_us - self.horizon_us
         waiting = tables.states.column(0) == WAITING

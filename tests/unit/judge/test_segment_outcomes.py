@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,22 +16,17 @@ from monitor.clock import DAY_US, ManualClock
 from monitor.events import Partition
 from monitor.judge.causes.segment_errors import LEAST_SHOWN
 from monitor.judge.model import ModelJudge
-from monitor.kafka.topics import ClusterDescription
 from monitor.reference.configured import as_configured
 from monitor.reference.file.encoding import from_json, to_json
 from monitor.reference.file.validity import fault_of
 from monitor.reference.notes.segments import segment_outcomes
 from monitor.reference.notes.show import reference_text
 from monitor.reference.reference import Reference
-from monitor.run.daemon import restored
 from monitor.run.first_pass import EventRange
 from monitor.run.human_lines import human_line
 from monitor.run.reference_build import build_reference
 from monitor.run.state_show import state_json
 from monitor.settings.tree import Settings
-from monitor.state import codec
-from monitor.state.directory import Loaded
-from monitor.state.parts import whole_tree
 from monitor.stats.performance.outcome_tally import LABEL_VALUE, OTHER, UNIT, OutcomeTally, merged_outcomes
 from tests.engine import (
     CREDIT,
@@ -49,7 +43,6 @@ from tests.engine import (
     settings,
     transitions_in,
 )
-from tests.golden_state import CLUSTER
 
 MINUTE_US = 60_000_000
 CHANGE = 4_000
@@ -308,28 +301,6 @@ def test_a_file_gives_the_segments_back_and_is_checked() -> None:
     assert "'judge': segments: not numbers of the file's 8 segments" in fault_of({**body, "hash": "sha256:0"})
     own[0][0], own[0][1]["kind"] = 0, "categorical"
     assert "segments[0]: its kind and categories are others" in fault_of({**body, "hash": "sha256:0"})
-
-
-def test_a_restart_in_the_middle_changes_nothing() -> None:
-    asked, of = tree("EDU", "region"), stream(8_000, 2, low_is_worse)
-    expected: list[Any] | None = None
-    for chunk, restarts in ((1_000, ()), (1_000, (3, 9, 14)), (700, (5, 11))):
-        source, outputs = MemorySource({EVENTS: list(of)}, chunk), Recorded()
-        made, _ = pipeline_of(asked, admission_of(asked, reference()), source, outputs)
-        for turn in range(18_000 // chunk):
-            made.turn()
-            if turn in restarts:
-                cut = made.to_state()
-                parts = {part.name: codec.decode(codec.encode(part.tree())) for part in cut.parts}
-                loaded = Loaded(whole_tree(cut.whole) | {"cluster": CLUSTER}, parts, 3, Path("checkpoint-3"), ())
-                read, made = dict(source.next), pipeline_of(asked, admission_of(asked, reference()), source, outputs)[0]
-                assert restored(made, loaded, ClusterDescription(CLUSTER, {})) == []
-                source.next = read
-        sent = [one.to_json() for one in outputs.reported]
-        assert any(found["segment"] == "EDU=low" for one in sent for found in one["findings"])
-        got = [made.totals.labels.of(CREDIT).to_state(), sent]
-        assert expected in (None, got)
-        expected = got
 
 
 def test_texts_among_numbers_and_unknown_names_are_bounded_in_segments() -> None:
