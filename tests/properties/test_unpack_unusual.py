@@ -1,4 +1,4 @@
-"""What is unusual about a batch: it ends no poll, takes no more memory than its bytes, and is read as the library does."""
+"""Unusual batches end no poll, take no more memory than their bytes, and are read as the library reads them."""
 
 from __future__ import annotations
 
