@@ -15,6 +15,7 @@ from monitor.decode.encodings.encoding import Bodies, Encoding, RecordInfo
 from monitor.decode.fields.compiled import CompiledFields
 from monitor.decode.layout import Layout, LeftAside
 from monitor.decode.native.decoder import Fast, NativeDecoder, record_times
+from monitor.decode.native.gather import CHUNK_BYTES
 from monitor.decode.native.many import Many, decode_many
 from monitor.decode.native.reference_decoder import DecodedRecord, Fault
 from monitor.decode.native.rows import AnyRow, NativeRows
@@ -48,20 +49,26 @@ class LayoutDecoder(NativeDecoder):
         self._encoding = encoding
         self._layout = layout
         self._batch: RecordBatch | None = None
-        #: what the layout gave for the records of `_batch`
+        #: what the layout gave for the records of `_batch`, lately, and the bytes of their values
         self._contents: dict[int, object] = {}
+        self._held_bytes = 0
         #: events in a record, lately
         self._events_in_record = 1
 
     def decode(self, batch: RecordBatch) -> Events:
-        self._batch, self._contents = batch, {}
+        self._begin(batch)
         return super().decode(batch)
 
+    def _begin(self, batch: RecordBatch) -> None:
+        self._batch, self._contents, self._held_bytes = batch, {}, 0
+
     def _rows_at_once(self, values: Sequence[bytes | None], first: int) -> int:
-        events = super()._rows_at_once(values, first)
+        if self._held_bytes > CHUNK_BYTES and self._batch is not None:
+            self._begin(self._batch)
+        records = super()._rows_at_once(values, first)
         if self._events_in_record == 1:
-            return events
-        return max(1, events // (_OBJECTS * self._events_in_record))
+            return records
+        return max(1, records // (_OBJECTS * self._events_in_record))
 
     def _decode_fast(self, batch: RecordBatch, first: int, record_us: NDArray[np.int64]) -> Fast:
         count = len(record_us)
@@ -85,6 +92,7 @@ class LayoutDecoder(NativeDecoder):
 
     def _tree(self, batch: RecordBatch, place: int, record_us: int) -> object:
         """The events of a record as the layout gives them; None if `_record` has to say what it holds."""
+        self._held_bytes += len(batch.values[place] or b"")
         try:
             content = self._read(batch, place, record_us)
         except RejectedRecord as error:
@@ -116,8 +124,8 @@ class LayoutDecoder(NativeDecoder):
         return self._layout.events(self._encoding.read(value, info), info)
 
     def _content(self, batch: RecordBatch, place: int) -> object:
-        if batch is not self._batch:
-            self._batch, self._contents = batch, {}
+        if batch is not self._batch or self._held_bytes > CHUNK_BYTES:
+            self._begin(batch)
         if place not in self._contents:
             self._tree(batch, place, int(record_times(batch, place, 1)[0]))
         content = self._contents[place]

@@ -67,6 +67,8 @@ class PartitionBatches:
         self._raw: memoryview = memoryview(b"")
         self._fetched = bytes(records._buffer)  # the same object, as long as the library gives bytes
         self._unpacked: Chunk | None = None
+        #: how many records of it were taken
+        self._given = 0
         self._unpacked_to = fetch_offset
         self._one_by_one: deque[OpenedBatch] = deque()
 
@@ -159,8 +161,10 @@ class PartitionBatches:
             self._iterator = iter(self._batch)
 
     def _give(self, chunk: Chunk, most: int) -> Chunk:
-        whole = len(chunk) <= most
-        given, self._unpacked = (chunk, None) if whole else (chunk.part(0, most), chunk.part(most, len(chunk)))
+        begin, end = self._given, min(self._given + most, len(chunk))
+        whole = end == len(chunk)
+        given = chunk.part(begin, end) if begin or not whole else chunk
+        self._given, self._unpacked = (0, None) if whole else (end, chunk)
         to = self._unpacked_to if whole else int(given.offsets[-1]) + 1
         self.next_fetch_offset = max(self.next_fetch_offset, to)
         self.records_read += len(given)

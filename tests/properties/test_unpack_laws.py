@@ -3,10 +3,8 @@ raises: values, offsets, times, keys, headers and the place to go on, on every c
 
 from __future__ import annotations
 
-import gzip
 import random
 import struct
-import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -23,7 +21,6 @@ from kafka.record.util import calc_crc32c
 from kafka.structs import TopicPartition
 
 from monitor.events import Partition
-from monitor.kafka import unpack as unpack_module
 from monitor.kafka.batches import PartitionBatches
 from monitor.kafka.fetch_state import FetchState, PollIsFull, Skipped
 from monitor.kafka.record_batch import Chunk, chunk_of, record_batch
@@ -78,10 +75,10 @@ class Log:
 def _bytes_of(made: Made, first: int) -> tuple[bytes, int]:
     if made.control is not None:
         return _marker(made, first), first + 1
-    return _newest(made, first) if made.magic == 2 else _legacy(made, first)
+    return newest_bytes(made, first) if made.magic == 2 else _legacy(made, first)
 
 
-def _newest(made: Made, first: int) -> tuple[bytes, int]:
+def newest_bytes(made: Made, first: int) -> tuple[bytes, int]:
     builder = DefaultRecordBatchBuilder(
         magic=2, compression_type=made.codec, is_transactional=made.transactional, producer_id=made.producer,
         producer_epoch=0 if made.producer >= 0 else -1, base_sequence=0 if made.producer >= 0 else -1, batch_size=LIMIT,
@@ -97,7 +94,7 @@ def _newest(made: Made, first: int) -> tuple[bytes, int]:
     if made.append_ms is not None:
         out[22] |= 0x08
         out[35:43] = struct.pack(">q", made.append_ms)
-    return _signed(out), first + last + 1
+    return signed(out), first + last + 1
 
 
 def _legacy(made: Made, first: int) -> tuple[bytes, int]:
@@ -113,14 +110,14 @@ def _legacy(made: Made, first: int) -> tuple[bytes, int]:
 def _marker(made: Made, first: int) -> bytes:
     key = struct.pack(">hh", 0, int(bool(made.control)))
     body = bytes([0, 0, 0, len(key) * 2]) + key + bytes([0, 0])
-    empty, _ = _newest(Made([Written(0, 0, None, b"", [])], producer=made.producer, transactional=True), first)
+    empty, _ = newest_bytes(Made([Written(0, 0, None, b"", [])], producer=made.producer, transactional=True), first)
     out = bytearray(empty[:HEAD] + bytes([len(body) * 2]) + body)
     out[8:12] = struct.pack(">i", len(out) - 12)
     out[22] |= 0x20
-    return _signed(out)
+    return signed(out)
 
 
-def _signed(out: bytearray) -> bytes:
+def signed(out: bytearray) -> bytes:
     out[17:21] = struct.pack(">I", calc_crc32c(bytes(out[21:])))
     return bytes(out)
 
@@ -298,13 +295,13 @@ def test_any_bytes_are_refused_or_read_as_the_library_reads_them(data: bytes, co
     chunk = unpack([Span(data, 0, len(data), count, 10, 10 + 5 * count, 1_000, None)])
     if chunk is None:
         return
-    plain, _ = _newest(Made([]), 10)
+    plain, _ = newest_bytes(Made([]), 10)
     head = bytearray(plain[:HEAD] + data)
     head[8:12] = struct.pack(">i", len(head) - 12)
     head[23:27] = struct.pack(">i", 5 * count)
     head[27:35] = struct.pack(">q", 1_000)
     head[57:61] = struct.pack(">i", count)
-    assert rows_of(chunk) == rows_of(chunk_of(list(MemoryRecords(_signed(head)).next_batch())))
+    assert rows_of(chunk) == rows_of(chunk_of(list(MemoryRecords(signed(head)).next_batch())))
 
 
 @settings(max_examples=50)
@@ -335,110 +332,6 @@ def test_batches_of_usual_records_are_unpacked_together_by_ourselves(codec: int)
     assert part._batch is None
 
 
-@pytest.mark.parametrize("what", ["tiny records", "a long header name"])
-def test_memory_is_that_of_a_few_times_the_bytes_of_a_batch(what: str) -> None:
-    if what == "tiny records":
-        body = b"".join(_tiny(at) for at in range(250_000))
-        made = _with_body(body, 250_000)
-    else:
-        made = _newest(Made([Written(0, 0, None, b"{}", [("h" * 3_000_000, b"")])]), 0)[0]
-    state = FetchState(lambda _: None, LIMIT, LIMIT)
-    part = PartitionBatches(state, 0, TARGET, MemoryRecords(made))
-    tracemalloc.start()
-    try:
-        assert len(part.take(500)) == (500 if what == "tiny records" else 1)
-        assert tracemalloc.get_traced_memory()[1] < 4 * len(made)
-    finally:
-        tracemalloc.stop()
-
-
-def _tiny(delta: int) -> bytes:
-    """A record of nothing but its place."""
-    number = bytearray()
-    left = delta << 1
-    while left > 0x7F:
-        number.append(left & 0x7F | 0x80)
-        left >>= 7
-    record = b"\0\0" + bytes([*number, left]) + b"\1\0\0"
-    return bytes([len(record) << 1]) + record
-
-
-def _with_body(body: bytes, count: int, first: int = 0, last: int | None = None) -> bytes:
-    """A batch whose header fits, with any bytes for its records."""
-    made = bytearray(_newest(Made([]), first)[0][:HEAD] + body)
-    made[8:12] = struct.pack(">i", len(made) - 12)
-    made[23:27] = struct.pack(">i", count - 1 if last is None else last)
-    made[57:61] = struct.pack(">i", count)
-    return _signed(made)
-
-
-@pytest.mark.parametrize("bound", ["_MOST_RECORDS", "_MOST_NAMES"])
-@given(log=logs, poll=polls)
-def test_batches_beyond_a_bound_give_the_same_records(bound: str, log: Log, poll: int) -> None:
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(unpack_module, bound, 3)
-        assert by_us(log, 0, poll) == by_us(log, 0, poll, fast=False)
-
-
-@pytest.mark.parametrize(
-    ("count", "body"),
-    [
-        (-1, b""),
-        (-5, _tiny(0)),
-        (1, b"\x80" * 11 + b"\x01" + b"x" * 20),
-        (1, b"\xff" * 9 + b"\x01" + b"xx"),
-        (1 << 30, _tiny(0)),
-        (2, _tiny(0)),
-        (1, b""),
-    ],
-)
-@pytest.mark.parametrize("codec", [0, 1])
-def test_what_no_producer_writes_is_left_to_the_library_and_ends_no_poll(count: int, body: bytes, codec: int) -> None:
-    before, after = (_newest(Made([Written(0, 1, None, b"v", [])] * 3), first)[0] for first in (0, 4))
-    odd = bytearray(_with_body(gzip.compress(body) if codec else body, count, first=3, last=0))
-    odd[22] |= codec
-    log = Log([])
-    for begin, data, end in ((0, before + _signed(odd) + after, 7), (3, _signed(odd) + after, 7), (3, _signed(odd), 4)):
-        log.data, log.end = data, end
-        assert by_us(log, begin, 5) == by_us(log, begin, 5, fast=False)
-
-
-@pytest.mark.parametrize("time_ms", [-(1 << 63), -(1 << 63) + 1, -1, 0, (1 << 63) - 1])
-def test_any_time_of_the_broker_is_read_both_ways_alike(time_ms: int) -> None:
-    log = Log([Made([Written(0, 5, None, b"v", [])], append_ms=time_ms)])
-    assert by_us(log, 0, 5) == by_us(log, 0, 5, fast=False)
-
-
-@pytest.mark.parametrize("fast", [True, False])
-@pytest.mark.parametrize("begin", [0, 3])
-def test_a_control_batch_without_a_record_only_moves_the_position(fast: bool, begin: int) -> None:
-    """Nothing is damaged about it: compaction leaves such batches."""
-    before, after = (_newest(Made([Written(0, 1, None, b"v", [])] * 3), first)[0] for first in (0, 4))
-    empty = bytearray(_newest(Made([], producer=7, transactional=True), 3)[0])
-    empty[22] |= 0x20
-    log = Log([])
-    empty[23:27] = struct.pack(">i", 0)
-    log.data, log.end = (before if begin == 0 else b"") + _signed(empty) + after, 7
-    read = by_us(log, begin, 5, [Aborted(4, 7)], fast=fast)
-    assert [row[0] for row in read.records] == [at for at in (0, 1, 2, 4, 5, 6) if at >= begin]
-    assert (read.next_offset, read.skipped) == (7, [])
-
-
-@pytest.mark.parametrize("fast", [True, False])
-def test_a_poll_that_is_full_of_records_before_the_position_goes_on(fast: bool) -> None:
-    """The library takes over the position of what is returned, but not of an error."""
-    passed = Made([Written(0, 1, None, b"v" * 100, [])] * 4, free_after=6)
-    log = Log([passed, Made([Written(0, 1, None, b"next", [])])])
-    state = FetchState(lambda _: log.end, LIMIT, 300, fast=fast)
-    part = PartitionBatches(state, 7, TARGET, MemoryRecords(log.data))
-    assert len(part.take(5)) == 0
-    assert (bool(part), part.next_fetch_offset) == (True, 10)
-    with pytest.raises(PollIsFull):
-        part.take(5)
-    state.new_poll()
-    assert [row[0] for chunk in part.take(5) for row in rows_of(chunk)] == [10]
-
-
 def test_a_time_beyond_64_bits_is_none() -> None:
     log = Log([Made([Written(0, (1 << 63) - 1, None, b"v", [])] * 2)])
     data = bytearray(log.data)
@@ -449,6 +342,6 @@ def test_a_time_beyond_64_bits_is_none() -> None:
     made = bytearray(data[:HEAD] + body)
     made[8:12] = struct.pack(">i", len(made) - 12)
     made[23:27], made[57:61] = struct.pack(">i", 0), struct.pack(">i", 1)
-    log.data, log.end = _signed(made), 1
+    log.data, log.end = signed(made), 1
     for fast in (True, False):
         assert by_us(log, 0, 10, fast=fast).records == [(0, -1, None, b"v", ())]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from monitor.decode.values import NO_TIME
 from monitor.errors import RejectedRecord
 from monitor.events import ModelKey
 from monitor.records import RecordBatch
+
+#: objects and lists of JSON in the records of a chunk of so many bytes or more: an event is at least one of them
+_MOST_OPENED: Final = 8 * CHUNK
 
 
 class Fast(NamedTuple):
@@ -94,7 +97,7 @@ class NativeDecoder:
         builder = ColumnsBuilder(self._versions.decoder_of)
         first = 0
         while first < len(batch):
-            rows = self._rows_at_once(batch.values, first)
+            rows = _of_few_events(batch.values[first : first + self._rows_at_once(batch.values, first)])
             self._decode_chunk(batch, first, rows, builder)
             first += rows
         events = builder.finish()
@@ -192,6 +195,19 @@ class NativeDecoder:
         """Remember which decoder fits a value whose rows the reference decoder has read."""
         if len(rows) == 1:
             self._versions.learn(value, rows[0])
+
+
+def _of_few_events(values: Sequence[bytes | None]) -> int:
+    """How many of the records, at least one, are decoded at once: one may hold thousands of events."""
+    if sum([len(value) for value in values if value is not None]) <= CHUNK_BYTES:
+        return len(values)
+    opened = 0
+    for at, value in enumerate(values):
+        if value is not None:
+            opened += value.count(b"{") + value.count(b"[")
+        if opened > _MOST_OPENED:
+            return max(1, at)
+    return len(values)
 
 
 def record_times(batch: RecordBatch, first: int = 0, most: int | None = None) -> NDArray[np.int64]:

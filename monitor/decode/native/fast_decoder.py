@@ -118,8 +118,12 @@ def _over(found: NDArray[np.bool_], ends: Sequence[int], most: int) -> Iterator[
 def _may_exceed(text: bytes, limits: Limits, above: int = 0) -> bool:
     """`exceeding` for one value, or for a part of one that has so many levels above it."""
     return len(text) > _harmless_bytes(limits, above) and (
-        text.count(b"[") + text.count(b"{") > MAX_DEPTH - above or text.count(b":") > limits.features
+        _opened(text) > MAX_DEPTH - above or text.count(b":") > limits.features
     )
+
+
+def _opened(text: bytes) -> int:
+    return text.count(b"[") + text.count(b"{")
 
 
 def unsafe_texts(values: Sequence[bytes], limits: Limits) -> Unsafe:
@@ -145,8 +149,10 @@ def may_exceed_with_rows(value: bytes, rows: Sequence[msgspec.Raw], above: int, 
     `above` are the levels that every row lies in: they count, because the depth is that of the whole value.
     """
     sizes = [*map(len, rows)]
-    if len(value) - sum(sizes) > _harmless_bytes(limits) and _may_exceed(value, limits):
-        return True
+    if len(value) - sum(sizes) > _harmless_bytes(limits):
+        within = b"".join(rows)  # what separates many rows is long, but opens nothing
+        if _opened(value) - _opened(within) > MAX_DEPTH or value.count(b":") - within.count(b":") > limits.features:
+            return True
     harmless = _harmless_bytes(limits, above)
     return any(_may_exceed(bytes(row), limits, above) for row, size in zip(rows, sizes, strict=True) if size > harmless)
 
