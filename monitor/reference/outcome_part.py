@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.reference.performance_part import LEAST_WINDOWS, MATURE, ErrorVariation
+from monitor.reference.performance_part import LEAST_WINDOWS, ErrorVariation, maturity_us
 from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC
 from monitor.stats.performance.outcome_tally import OTHER, OutcomeTally, category_moments, number_moments
 
@@ -24,8 +24,8 @@ class ReferenceOutcome:
     """One outcome of a reference's predictions, of a `kind`: numeric or categorical.
 
     `tally` are its values; `windows` base windows of them, of `rows` values and `base_us` microseconds each on average;
-    `errors` how its mean varied, or the share of each of its `categories` and of other texts. `came` and `segments` as
-    a reference's performance has them.
+    `errors` how its mean varied, or the share of each of its `categories` and of other texts. `came`, `segments` and
+    `settled_us` as a reference's performance has them.
     """
 
     kind: str
@@ -37,6 +37,7 @@ class ReferenceOutcome:
     errors: Mapping[str, ErrorVariation]
     came: tuple[tuple[int, float], ...] = ()
     segments: Mapping[int, ReferenceOutcome] = field(default_factory=dict)
+    settled_us: int = 0
 
     def of_segments(self, numbers: Mapping[int, int]) -> ReferenceOutcome:
         """With some of the segments alone, by their new numbers {old: new}."""
@@ -49,8 +50,8 @@ class ReferenceOutcome:
 
     @property
     def maturity_us(self) -> int | None:
-        """The delay after which nearly all values have come."""
-        return next((delay for delay, share in self.came if share >= MATURE), None)
+        """The delay after which nearly all values have come, and change no more."""
+        return maturity_us(self.came, self.settled_us)
 
     @property
     def is_judged(self) -> bool:
@@ -76,6 +77,7 @@ class ReferenceOutcome:
             "rows": self.rows,
             "base_us": self.base_us,
             **({"came": [list(one) for one in self.came]} if self.came else {}),
+            **({"settled_us": self.settled_us} if self.settled_us else {}),
             "errors": {name: one.to_plain() for name, one in sorted(self.errors.items())},
             **({"segments": segments} if segments else {}),
         }
@@ -93,6 +95,7 @@ class ReferenceOutcome:
             {name: ErrorVariation.from_plain(one) for name, one in plain["errors"].items()},
             tuple((int(delay), float(share)) for delay, share in plain.get("came", ())),
             {int(at): cls.from_plain(one) for at, one in plain.get("segments", ())},
+            int(plain.get("settled_us", 0)),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from monitor.stats.variance.long_run import LongRun
 
 #: share of the labels that have come when a cohort is judged
 MATURE: Final = 0.95
+#: share of the values that may still be replaced or taken back then
+STILL_REVISED: Final = 0.01
 #: least base windows of labelled predictions in a reference whose errors are compared
 LEAST_WINDOWS: Final = 6
 #: labels of a segment in the reference from which on its errors are compared
@@ -49,6 +51,7 @@ class ReferencePerformance:
     `windows` base windows of them, of `rows` rows and `base_us` microseconds each on average; `errors` by figure.
     `came` is the share of the late labels that had come after rising delays (microseconds after the end of a cohort of
     predictions), and empty where all came with their predictions; `late` is how many of the labels came late.
+    `settled_us` is the delay after which few labels are replaced or taken back any more; 0 where few ever are.
     `segments` are the same of the labels of each segment by its number, with nothing of late ones; `tally` is not cut.
     """
 
@@ -60,11 +63,17 @@ class ReferencePerformance:
     came: tuple[tuple[int, float], ...] = ()
     late: int = 0
     segments: Mapping[int, ReferencePerformance] = field(default_factory=dict)
+    settled_us: int = 0
+
+    @property
+    def usual_us(self) -> int | None:
+        """The delay after which nearly all labels have come; None where none came late."""
+        return usual_us(self.came)
 
     @property
     def maturity_us(self) -> int | None:
-        """The delay after which nearly all labels have come; None where none came late."""
-        return next((delay for delay, share in self.came if share >= MATURE), None)
+        """The same where they also change no more."""
+        return maturity_us(self.came, self.settled_us)
 
     def variation(self, figure: str) -> ErrorVariation | None:
         """How much an error varied; costs as the cell of the confusion matrix that varies most."""
@@ -89,6 +98,7 @@ class ReferencePerformance:
             "rows": self.rows,
             "base_us": self.base_us,
             **({"came": [list(one) for one in self.came], "late": self.late} if self.came else {}),
+            **({"settled_us": self.settled_us} if self.settled_us else {}),
             "errors": {name: one.to_plain() for name, one in sorted(self.errors.items())},
             **({"segments": segments} if segments else {}),
         }
@@ -109,7 +119,19 @@ class ReferencePerformance:
             # files of before hold no number: then all came late
             int(plain.get("late", labels.total if plain.get("came") else 0)),
             {int(at): cls.from_plain(one) for at, one in plain.get("segments", ())},
+            int(plain.get("settled_us", 0)),
         )
+
+
+def usual_us(came: Iterable[tuple[int, float]]) -> int | None:
+    """The delay after which nearly all values have come; None where none came late."""
+    return next((delay for delay, share in came if share >= MATURE), None)
+
+
+def maturity_us(came: Iterable[tuple[int, float]], settled_us: int) -> int | None:
+    """The delay after which a cohort is judged: nearly all values have come, and few are revised any more."""
+    usual = usual_us(came)
+    return None if usual is None else max(usual, settled_us)
 
 
 def is_judged(known: ReferencePerformance | None) -> bool:

@@ -12,6 +12,7 @@ from monitor.count.admission.versions import Admission
 from monitor.count.exchange import Pane
 from monitor.count.labels.cohorts import LabelCohort, cohort_us
 from monitor.count.labels.join_changes import EXPIRED
+from monitor.count.labels.joins import Revised
 from monitor.decode.decoder import decoder_for
 from monitor.events import ModelKey
 from monitor.loop.sinks import ReplayOutputs
@@ -22,7 +23,7 @@ from monitor.reference.learn.label_facts import LabelledCohort, label_facts
 from monitor.reference.learn.outcomes import OutcomeCohort, learn_outcome
 from monitor.reference.learn.performance import PerformanceLearner
 from monitor.reference.outcome_part import ReferenceOutcome
-from monitor.reference.performance_part import ReferencePerformance
+from monitor.reference.performance_part import STILL_REVISED, ReferencePerformance
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
 from monitor.run.first_pass import EventRange
@@ -44,6 +45,28 @@ SHARES: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 
 #: start and end of predictions, and their labels
 _Cohort = tuple[int, int, LabelTally]
+#: the name of labels among those of outcomes
+_LABELS: Final = None
+
+
+class _Delays:
+    """How many microseconds after the end of their cohort labels and outcomes came, and were revised, by name."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str | None, dict[int, Counter[int]]] = {}
+
+    def add(self, name: str | None, start_us: int, delay_us: int, count: int) -> None:
+        """So many of the cohort that begins then; fewer than none are fewer of them."""
+        self._by_name.setdefault(name, {}).setdefault(start_us, Counter())[delay_us] += count
+
+    def of(self, name: str | None, cohorts: Iterable[int]) -> Counter[int]:
+        """{delay: how many} of some cohorts."""
+        known = self._by_name.get(name, {})
+        return sum((known[start_us] for start_us in cohorts if start_us in known), Counter[int]())
+
+    def names(self) -> list[str]:
+        """Of outcomes."""
+        return sorted(name for name in self._by_name if name is not None)
 
 
 class _Cohorts(StatelessStage2):
@@ -59,12 +82,11 @@ class _Cohorts(StatelessStage2):
         self._width_us = width_us
         self._learned_us = learned_us
         self.learned: dict[int, LabelTally] = {}
-        #: by judged cohort: labels; predictions; late labels by how many microseconds after its end they took effect
+        #: by judged cohort: labels; predictions
         self.labels: Counter[int] = Counter()
         self.predictions: Counter[int] = Counter()
-        self.delays: dict[int, Counter[int]] = {}
-        #: values of each outcome by how long after the end of their cohort they took effect
-        self.outcome_delays: dict[str, Counter[int]] = {}
+        #: of late labels, and of outcomes
+        self.came, self.revised = _Delays(), _Delays()
         #: how far events have come, and labels
         self.until_us = 0
         self.labels_until_us = 0
@@ -82,14 +104,23 @@ class _Cohorts(StatelessStage2):
                 continue
             learned_us = cohort.start_us // self._learned_us * self._learned_us
             self.learned.setdefault(learned_us, LabelTally()).merge(cohort.tally)
-            start_us = cohort.start_us // self._width_us * self._width_us
+            start_us, delay_us = self._delay(cohort.start_us, until_us)
             self.labels[start_us] += cohort.tally.total
-            delay_us = max(until_us - start_us - self._width_us, 0)
             if cohort.joined and cohort.tally.total:
                 self.labels_until_us = max(self.labels_until_us, until_us)
-                self.delays.setdefault(start_us, Counter())[delay_us] += cohort.tally.total
+                self.came.add(_LABELS, start_us, delay_us, cohort.tally.total)
             for name, tally in cohort.tally.outcomes.items():
-                self.outcome_delays.setdefault(name, Counter())[delay_us] += tally.values
+                self.came.add(name, start_us, delay_us, tally.values)
+
+    def take_revised(self, revised: Revised) -> None:
+        """Note labels or outcomes of the model version that were replaced or taken back."""
+        if revised.key == self._key:
+            self.revised.add(revised.name, *self._delay(revised.time_us, revised.until_us), revised.rows)
+
+    def _delay(self, time_us: int, until_us: int) -> tuple[int, int]:
+        """The judged cohort of that time, and how long after its end that is."""
+        start_us = time_us // self._width_us * self._width_us
+        return start_us, max(until_us - start_us - self._width_us, 0)
 
 
 class LateLabels(NamedTuple):
@@ -134,7 +165,7 @@ def learn_from_labels(
     admission = Admission(settings, References({key.model: {key.version: blank}}))
     outputs = ReplayOutputs(lambda _: None)
     pipeline = Pipeline(settings, admission, source, clock, outputs, stage2=collector, decoders=decoder_for, live=False)
-    pipeline.joins.handed_on_us = learned_us
+    pipeline.joins.handed_on_us, pipeline.joins.when_revised = learned_us, collector.take_revised
     ended, last_us = False, reference.end_us + horizon_us
     while not ended and collector.until_us <= last_us:
         ended = source.ended()
@@ -151,7 +182,7 @@ def learn_from_labels(
     ]
     performance = _performance(reference, collector, judged, learned)
     facts = () if performance is None else _facts(performance, collector, judged, width_us)
-    outcomes = _outcomes(learned, collector, model)
+    outcomes = _outcomes(learned, collector, judged, model)
     if not replace(reference, outcomes=outcomes).cuts_outcomes:
         outcomes = {name: one.of_segments({}) for name, one in outcomes.items()}
     faults = tuple(_without_numbers(learned, model, outcomes))
@@ -173,26 +204,27 @@ def learned_cohort_us(width_us: int, pane_us: int, span_us: int, most: int = MOS
 def _performance(
     reference: Reference, collector: _Cohorts, judged: Sequence[int], learned: Iterable[_Cohort]
 ) -> ReferencePerformance | None:
-    delays = sum((collector.delays.get(start_us, Counter()) for start_us in judged), Counter[int]())
+    delays = collector.came.of(_LABELS, judged)
     if not delays.total():
         return None
     learner = PerformanceLearner(reference.task, reference.positive)
     for start_us, end_us, tally in learned:
         learner.add(start_us, end_us, tally)
-    return learner.finish(delays_of(delays), delays.total())
+    settled = settled_us(collector.revised.of(_LABELS, judged), delays.total())
+    return learner.finish(delays_of(delays), delays.total(), settled)
 
 
 def _facts(
     performance: ReferencePerformance, collector: _Cohorts, inside: Iterable[int], width_us: int
 ) -> tuple[tuple[str, FactShare], ...]:
     """Of the cohorts whose labels have all come where the source ends."""
-    usual_us, longest_us = performance.maturity_us or 0, performance.came[-1][0]
+    usual_us, longest_us = performance.usual_us or 0, performance.came[-1][0]
     end_us = max(collector.until_us, collector.labels_until_us)
     return label_facts(
         LabelledCohort(
             collector.predictions[start_us],
             collector.labels[start_us],
-            (came := collector.delays.get(start_us, Counter())).total(),
+            (came := collector.came.of(_LABELS, [start_us])).total(),
             sum(count for delay, count in came.items() if delay > usual_us),
         )
         for start_us in inside
@@ -200,9 +232,13 @@ def _facts(
     )
 
 
-def _outcomes(learned: Sequence[_Cohort], collector: _Cohorts, model: Model) -> dict[str, ReferenceOutcome]:
+def _outcomes(
+    learned: Sequence[_Cohort], collector: _Cohorts, judged: Sequence[int], model: Model
+) -> dict[str, ReferenceOutcome]:
     found = {}
-    for name, delays in sorted(collector.outcome_delays.items()):
+    for name in collector.came.names():
+        delays = collector.came.of(name, judged)
+        settled = settled_us(collector.revised.of(name, judged), delays.total())
         own = [
             OutcomeCohort(
                 start_us,
@@ -214,7 +250,7 @@ def _outcomes(learned: Sequence[_Cohort], collector: _Cohorts, model: Model) -> 
             if name in tally.outcomes
         ]
         settings = model.outcomes.get(name)
-        outcome = learn_outcome(own, None if settings is None else settings.kind, delays_of(delays))
+        outcome = learn_outcome(own, None if settings is None else settings.kind, delays_of(delays), settled)
         if outcome is not None:
             found[name] = outcome
     return found
@@ -229,6 +265,17 @@ def _without_numbers(learned: Sequence[_Cohort], model: Model, found: Mapping[st
         if tally.values:
             texts = f"all {tally.values:,} values are text"
             yield f"outcomes.{name}.kind: {NUMERIC}, but {texts}; write kind: {CATEGORICAL}, or leave it out"
+
+
+def settled_us(revised: Mapping[int, int], values: int) -> int:
+    """The delay after which no more than `STILL_REVISED` of so many values are revised, 0 where no more ever are;
+    `revised` {delay: how many were}."""
+    left, settled = sum(revised.values()), 0
+    for delay, count in sorted(revised.items()):
+        if left <= STILL_REVISED * values:
+            break
+        left, settled = left - count, delay
+    return settled
 
 
 def delays_of(delays: Mapping[int, int]) -> tuple[tuple[int, float], ...]:

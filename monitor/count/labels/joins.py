@@ -46,6 +46,17 @@ class Effective(NamedTuple):
     cohort: LabelCohort
 
 
+class Revised(NamedTuple):
+    """So many labels, or outcomes of a name, of predictions at a time were replaced or taken back in the pane that ends
+    at `until_us`."""
+
+    key: ModelKey
+    name: str | None
+    time_us: int
+    until_us: int
+    rows: int
+
+
 @dataclass(frozen=True, slots=True)
 class LabelColumns:
     """Labels (n,): join keys, when they take effect, their values (None takes one back, ABSENT_VALUE is none), and what
@@ -92,6 +103,8 @@ class Joins:
         self._pane_us = settings.windows.pane
         #: width of the cohorts that labels are handed on in, where it is not that of the model's horizon
         self.handed_on_us: int | None = None
+        #: called with labels and outcomes that are replaced or taken back, where they are counted by cohort
+        self.when_revised: Callable[[Revised], None] | None = None
         self.models: dict[str, JoinedModel] = {}
         #: the names of `_known_names` by model
         self._known: dict[str, frozenset[str]] = {}
@@ -258,6 +271,8 @@ class Joins:
             at = np.flatnonzero((changes.code == code) & self._has_class(monitored.key, changes.time_us))
             if not len(at):
                 continue
+            if self.when_revised is not None:
+                self._tell_revised(self.when_revised, known, monitored.key, changes, at[changes.sign[at] < 0])
             panes, cohorts = changes.effect_us[at] // self._pane_us, changes.time_us[at] // cohort_us
             (panes, pane), (cohorts, cohort) = (np.unique(of, return_inverse=True) for of in (panes, cohorts))
             places, slots = np.unique(pane * len(cohorts) + cohort, return_inverse=True)
@@ -267,6 +282,14 @@ class Joins:
                 self._totals.labels.add(monitored.key, tally)
                 of_cohort = LabelCohort(monitored.key, int(cohorts[own_cohort]) * cohort_us, tally, joined=True)
                 yield Effective((int(panes[own_pane]) + 1) * self._pane_us, of_cohort)
+
+    def _tell_revised(
+        self, told: Callable[[Revised], None], known: JoinedModel, key: ModelKey, changes: Changes, at: Ints
+    ) -> None:
+        names, ends_us = list(known.names), (changes.effect_us[at] // self._pane_us + 1) * self._pane_us
+        found = Counter(zip(changes.name[at].tolist(), changes.time_us[at].tolist(), ends_us.tolist(), strict=True))
+        for (name, time_us, end_us), count in found.items():
+            told(Revised(key, names[name - 1] if name else None, time_us, end_us, count))
 
     def _tallies(
         self, known: JoinedModel, monitored: Monitored, changes: Changes, at: Ints, slots: Ints

@@ -96,7 +96,7 @@ class LabelFacts(SequentialCause):
         """Cohorts of panes of events of that width, and how long after their start nearly all labels have come."""
         part, horizon_us = self.prepared.reference.performance, self.policy.model.labels.horizon
         came = () if part is None else part.came
-        usual_us = 0 if part is None or part.maturity_us is None else part.maturity_us
+        usual_us = 0 if part is None or part.usual_us is None else part.usual_us
         longest_us = came[-1][0] if came else None
         width_us = cohort_us(horizon_us, pane_us)
         arrivals = LabelArrivals(width_us, horizon_us, usual_us, longest_us, self._is_excluded)

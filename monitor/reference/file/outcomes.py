@@ -41,6 +41,7 @@ class OutcomeRow(msgspec.Struct, gc=False):
     categories: list[str] = []
     came: list[tuple[Count, Annotated[float, msgspec.Meta(ge=0, le=1)]]] = []
     segments: list[tuple[Count, OutcomeRow]] = []
+    settled_us: Count = 0
 
 
 def outcome_faults(rows: Mapping[str, OutcomeRow], segments: int = 0) -> Iterator[str]:

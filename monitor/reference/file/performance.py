@@ -66,6 +66,7 @@ class PerformanceRow(msgspec.Struct, gc=False):
     came: list[tuple[Count, Annotated[float, msgspec.Meta(ge=0, le=1)]]] = []
     late: Count = 0
     segments: list[tuple[Count, PerformanceRow]] = []
+    settled_us: Count = 0
 
 
 def performance_faults(row: PerformanceRow, task: str, segments: int = 0) -> Iterator[str]:

@@ -28,7 +28,7 @@ class OutcomeCohort(NamedTuple):
 
 
 def learn_outcome(
-    cohorts: Iterable[OutcomeCohort], kind: str | None, came: tuple[tuple[int, float], ...]
+    cohorts: Iterable[OutcomeCohort], kind: str | None, came: tuple[tuple[int, float], ...], settled_us: int = 0
 ) -> ReferenceOutcome | None:
     """Of cohorts in time order, with every text; `kind` is the settings', None where its values tell it.
 
@@ -48,7 +48,7 @@ def learn_outcome(
         in_segment = _learned(own, kind, categories, grid=False)
         if in_segment is not None:
             segments[at] = in_segment
-    return replace(learned, came=came, segments=segments)
+    return replace(learned, came=came, segments=segments, settled_us=settled_us)
 
 
 def _learned(

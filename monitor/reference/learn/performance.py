@@ -35,11 +35,13 @@ class PerformanceLearner:
                 self._segments[segment] = self._new()
             self._segments[segment].add(start_us, end_us, own)
 
-    def finish(self, came: tuple[tuple[int, float], ...] = (), late: int = 0) -> ReferencePerformance | None:
-        """None where no label came beside what was predicted; `came` and `late` as the reference keeps them."""
+    def finish(
+        self, came: tuple[tuple[int, float], ...] = (), late: int = 0, settled_us: int = 0
+    ) -> ReferencePerformance | None:
+        """None where no label came beside what was predicted; the others are as the reference keeps them."""
         learned = self._means.finish()
         if learned is None:
             return None
         segments = {at: known for at, one in sorted(self._segments.items()) if (known := one.finish()) is not None}
         means = self._means.total, learned.windows, learned.rows, learned.base_us, learned.errors
-        return ReferencePerformance(*means, came, late, segments)
+        return ReferencePerformance(*means, came, late, segments, settled_us)

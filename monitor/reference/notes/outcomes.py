@@ -49,3 +49,5 @@ def _told(outcome: ReferenceOutcome) -> Iterator[str]:
         yield "came " + ", ".join(
             f"{percent(share)} after {about(delay)}" for delay, share in outcome.came if share < 1
         )
+    if outcome.settled_us:
+        yield f"revised until {about(outcome.settled_us)} after"

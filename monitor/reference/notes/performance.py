@@ -38,7 +38,8 @@ def performance_lines(reference: Reference) -> Iterator[str]:
     if tickets:
         yield f"tickets only: {', '.join(tickets)}: their errors vary too slowly for this reference"
     if known.came:
-        yield f"labels that came later than their predictions: {came_in_words(known.came)}"
+        revised = f"; revised until {about(known.settled_us)} after" if known.settled_us else ""
+        yield f"labels that came later than their predictions: {came_in_words(known.came)}{revised}"
 
 
 def why_not_judged(reference: Reference) -> str:
