@@ -71,8 +71,8 @@ class Understood:
             of = f"{many(count, 'event')} of {many(self.records, 'record')}"
             yield f"{of} rejected ({reason}): {self.messages[reason]}"
         for key, why in self.without_ids.items():
-            predictions = many(self.predictions[key], "prediction")
-            yield f"none of these {predictions} of {one_line(f'{key.model} {key.version}'.rstrip())} has an id: {why}"
+            these = many(self.predictions[key], "prediction")
+            yield f"none of these {these} of {one_line(f'{key.model} {key.version}'.rstrip())} has an id: {why}"
         if self.unread:
             named = listed([f"{one_line(name)} ({count:,})" for name, count in self.unread.most_common()], _NAMED)
             yield f"fields that nobody reads: {named}"
