@@ -178,6 +178,8 @@ class Finding:
             out["silenced"] = True
         if self.renamed_from:
             out["renamed_from"] = self.renamed_from
+        if self.parent not in {"", self.key.subject}:
+            out["derived_from"] = self.parent
         if self.next_step:
             out["next_step"] = self.next_step
         if self.explanation is not None:

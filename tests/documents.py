@@ -74,6 +74,7 @@ if no column explains it. A feature's `score_shift` is how far it
 moves the mean score alone, in the score's standard deviations ([deciding](deciding.md#what-moved-the-score)). `figure`
 is `residual` for what no column explains. `next_step` is what to do first, where that is not what the cause always says
 (a column that was renamed, two that look exchanged, never-seen values spelled otherwise, what no column explains).
+`derived_from` is the vector or text that the subject was computed from, which `next_step` is about.
 `segment` is `SEX=2` where the change is of one
 [segment](deciding.md#segments) alone; `window.events` are all events of the window."""
 

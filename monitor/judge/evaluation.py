@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from monitor.findings import INFO, SEVERITY_RANK, Figures, Finding, FindingEnd, FindingKey
 from monitor.judge.causes.around import ALONE, Around
 from monitor.judge.causes.catalog import causes_of
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation, PlannedWindows, SequentialCause, TicketReason
+from monitor.judge.causes.constant import CONSTANT
 from monitor.judge.causes.fairness import Fairness
 from monitor.judge.causes.label_facts import LabelFacts
 from monitor.judge.causes.outcome import Outcomes
@@ -24,10 +25,16 @@ from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.reference.reference import Reference
 from monitor.reference.variability import Level
+from monitor.stats.derived.columns import TEXT, VECTOR
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.tallies.block import Block
 from monitor.stats.testing.promise import ExcessDetection, ShareDetection
 
+#: what a person does first about columns derived from a feature of that kind, which no producer knows by their names
+_STEPS: Final = {
+    VECTOR: "see whether another embedding model, version or preprocessing makes it, or a default such as all zeros",
+    TEXT: "see whether another source, language, template or preprocessing writes it",
+}
 #: since when a finding of a key is open, None if none is
 Since = Callable[[FindingKey], int | None]
 
@@ -141,16 +148,21 @@ class Judge:
         steps = {key: text for cause in self._sequential for key, text in cause.key_next_steps().items()}
         out = []
         for one in findings:
-            parent = self._parent_of(one.key.subject)
-            found = replace(one, parent=parent) if parent else one
+            found = self._of_parent(one)
             found = replace(found, next_step=steps[one.key]) if one.key in steps else found
             out.append(replace(found, detail=f"{one.detail}; {remarks[one.key]}") if one.key in remarks else found)
         return out
 
-    def _parent_of(self, subject: str) -> str:
-        """The vector or text that a column is derived from, "" of others."""
-        column = self._prepared.column_of.get(subject)
-        return "" if column is None else self._prepared.columns[column].parent
+    def _of_parent(self, finding: Finding) -> Finding:
+        """With the vector or text that the column is derived from, and what to do about that; others as they are."""
+        subject = finding.key.subject
+        at = self._prepared.column_of.get(subject)
+        column = None if at is None else self._prepared.columns[at]
+        if column is None or not column.parent:
+            return finding
+        found = replace(finding, parent=column.parent)
+        own = subject == column.parent or finding.key.cause == CONSTANT
+        return found if own else replace(found, next_step=_STEPS.get(column.parent_kind, finding.next_step))
 
     def due_us(self, from_us: int) -> int | None:
         """Event time at which a sequential cause finds something if no event comes until then; None if none does.

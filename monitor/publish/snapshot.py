@@ -169,7 +169,7 @@ class FindingView:
     among the findings of its incident, from 1: the likely first cause, then the worst. `p` and `exceedance` are as in
     the finding; `newest` are the figures of the newest base window, None where it shows nothing or was not measured.
     `renamed_to` is the finding about the new column, of a column that is gone whose values that one has. `next_step` is
-    what a person does first, without a full stop.
+    what a person does first, without a full stop, about the column or the `parent` that it was computed from.
     """
 
     key: ModelKey
@@ -188,6 +188,7 @@ class FindingView:
     renamed_to: FindingKey | None = None
     newest: Figures | None = None
     next_step: str = ""
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,10 +57,11 @@ def _next_step(transition: dict[str, Any], told: set[str] | None) -> Iterator[st
 def _next_line(transition: dict[str, Any]) -> str:
     found, subject = transition["findings"], transition.get("likely_cause")
     unexplained = (one for one in found if one.get("explained_by") == [])
-    named = (one for one in found if one["subject"] == subject) if subject else unexplained
-    first = next(named, found[0])
+    about = (one for one in found if one["subject"] == subject) if subject else unexplained
+    first = next(about, found[0])
     step = first.get("next_step") or next_step_of(first["cause"])
-    return f"{'':24}next, about {_subject(first)}: {step}" if step else ""
+    named = first | {"subject": first.get("derived_from", first["subject"])}
+    return f"{'':24}next, about {_subject(named)}: {step}" if step else ""
 
 
 def _subject(found: dict[str, Any]) -> str:

@@ -75,17 +75,13 @@ def replay(
     """
     began, worst = clock.monotonic(), ""
 
-    def learned() -> None:
-        while pipeline.warming.ended:
-            emit(ended_line(pipeline.warming.ended.popleft()))
-
     def judged(judge: ModelJudge, evaluated: Windows, alpha: float) -> None:
-        learned()
+        _emit_learned(emit, pipeline)
         _emit_windows(emit, judge, evaluated, alpha)
 
     def reported(transition: Transition) -> None:
         nonlocal worst
-        learned()  # a warm-up ends before what is judged behind it
+        _emit_learned(emit, pipeline)  # a warm-up ends before what is judged behind it
         worst = max(worst, transition.severity, key=lambda severity: SEVERITY_RANK.get(severity, -1))
         emit(transition.to_json())
 
@@ -105,7 +101,7 @@ def replay(
     while not ended:
         ended = source.ended()
         pipeline.turn()
-        learned()
+        _emit_learned(emit, pipeline)
         while fleet.reported:
             news = fleet.reported.popleft()
             emit(news.line())
@@ -116,12 +112,7 @@ def replay(
                 emit(line)
     summary = _summary(pipeline, fleet, clock.monotonic() - began)
     emit(summary)
-    events: Counter[str] = Counter()
-    for (topic, outcome, _), count in pipeline.outcomes.items():
-        events[topic] += count if outcome != IGNORED else 0
-    losses = pipeline.losses.all()
-    for loss in losses:
-        events[loss.topic] += loss.count if loss.outcome == IGNORED else 0
+    losses, events = pipeline.losses.all(), _events(pipeline)
     lost = list(loss_lines(losses, settings, events, place))
     accepted, labels = summary["outcomes"].get(ACCEPTED, 0), _labels(pipeline)
     gone = sum(loss.count for loss in losses)
@@ -137,6 +128,22 @@ def replay(
         else _failure(fleet, events.total(), gone, accepted, learning=bool(_without_reference(pipeline)))
     )
     return Replay(pipeline, summary, worst, lost, failed)
+
+
+def _events(pipeline: Pipeline) -> Counter[str]:
+    """Events by topic."""
+    events: Counter[str] = Counter()
+    for (topic, outcome, _), count in pipeline.outcomes.items():
+        events[topic] += count if outcome != IGNORED else 0
+    for loss in pipeline.losses.all():
+        events[loss.topic] += loss.count if loss.outcome == IGNORED else 0
+    return events
+
+
+def _emit_learned(emit: Emit, pipeline: Pipeline) -> None:
+    """The warm-ups that have ended since."""
+    while pipeline.warming.ended:
+        emit(ended_line(pipeline.warming.ended.popleft()))
 
 
 def _columns_without_values(fleet: Fleet, pipeline: Pipeline) -> Iterator[str]:

@@ -276,6 +276,7 @@ class SnapshotBuilder:
                     exceedance=found.exceedance,
                     renamed_to=None if new is None else new.key,
                     next_step=found.next_step,
+                    parent=found.parent,
                     newest=None if evaluated is None or found.key.figure else evaluated.newest.get(found.key),
                 )
 

@@ -135,6 +135,17 @@ def test_the_lengths_that_came_are_named() -> None:
     assert "20 numbers" in one["detail"]
 
 
+def test_zero_vectors_are_about_the_vector_and_its_producer() -> None:
+    def zeros(made: Event, at: int) -> None:
+        if at % 4 == 0:
+            made["features"]["emb"] = [0.0] * WIDTH
+
+    derived = [one for one in findings(zeros) if one["subject"].startswith("emb.") and one["cause"] != "constant"]
+    assert {one["derived_from"] for one in derived} == {"emb"}
+    (step,) = {one["next_step"] for one in derived}
+    assert "another embedding model, version or preprocessing" in step
+
+
 def test_the_settings_of_a_feature_hold_for_its_derived_columns() -> None:
     def scale(made: Event, _: int) -> None:
         made["features"]["emb"] = [3 * number for number in made["features"]["emb"]]

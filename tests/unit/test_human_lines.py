@@ -70,6 +70,16 @@ def test_a_finding_of_its_own_says_the_next_step_before_its_cause() -> None:
     assert told.splitlines()[-1].strip() == "next, about score in SEX=2: look at the model"
 
 
+def test_the_next_step_of_derived_columns_is_about_what_they_were_computed_from_and_told_once() -> None:
+    norm, first = (MISSING | {"subject": f"emb.{one}", "derived_from": "emb", "next_step": "undo it"} for one in "np")
+    lines = HumanLines()
+    whole: dict[str, Any] = {"kind": "transition", "at": "2026-01-01T00:01:00Z", "incident": "m/1/a"}
+    whole |= {"severity": "page", "summary": "m 1", "findings": [norm, first]}
+    told = lines(whole | {"transition": "opened", "likely_cause": "emb.n"}) or ""
+    assert told.splitlines()[-1].strip() == "next, about emb: undo it"
+    assert "next" not in (lines(whole | {"transition": "updated", "likely_cause": "emb.p"}) or "")
+
+
 @pytest.mark.parametrize(
     ("cause", "unit"), [("performance", "labels"), ("label_coverage", "predictions"), ("missing", "events")]
 )

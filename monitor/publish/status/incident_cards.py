@@ -58,7 +58,7 @@ def _incident(
     if incident.lead:
         yield f"<p>{text(incident.lead[:1].upper() + incident.lead[1:])}.</p>"
     if views and (step := views[0].next_step or next_step_of(views[0].finding.cause)):
-        yield f"<p>Next, about {name(views[0].finding.subject)}: {text(step)}.</p>"
+        yield f"<p>Next, about {name(views[0].parent or views[0].finding.subject)}: {text(step)}.</p>"
     yield from (f"<p>{sentence}</p>" for sentence in _in_other_versions(snapshot, incident, views))
     yield f"<p class=soft>{LASTING}</p><ol>" if incident.lasting else "<ol>"
     for at, view in enumerate(views):
