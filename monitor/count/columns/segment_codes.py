@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeVar
 
 import numpy as np
@@ -57,11 +57,10 @@ class SegmentCodes:
             out[at] = self._first[at] + each.places(values)
         return out
 
-    def counted(self, count: Callable[[int], Mapping[int, _T]]) -> Iterator[tuple[int, int, _T]]:
-        """(slot, segment, what is counted) by each feature: `count` gives it by slot * S + segment."""
-        for by in range(len(self._each)):
-            for place, found in count(by).items():
-                yield *divmod(place, self.segments), found
+    def by_slot(self, counted: Mapping[int, _T]) -> Iterator[tuple[int, int, _T]]:
+        """(slot, segment, what is counted) of what is `counted` by slot * S + segment."""
+        for place, found in counted.items():
+            yield *divmod(place, self.segments), found
 
     def packed(self, segments: Ints) -> Ints:
         """(n,) those of each row as one number, of 40 bits at the most."""

@@ -49,15 +49,16 @@ class LabelAggregator:
 
     def count(self, rows: LabelRows) -> dict[int, LabelTally]:
         """One tally for each slot of the rows; signed rows make it a change of such a tally."""
-        tallies, cut = self._counted(rows), self.segments.segments
+        tallies = self._counted(rows)
         if self._cuts:
-            own = self.segments.counted(lambda by: self._counted(rows.in_segments(by, cut), grids=False))
-            for slot, segment, tally in own:
-                tallies[slot].add_segment(segment, tally.of_segment())
+            own = self._counted(rows.in_segments(self.segments.segments), grids=False)
+            for slot, segment, tally in self.segments.by_slot(own):
+                if not tally.is_empty:
+                    tallies[slot].segments[segment] = tally
         return tallies
 
     def _counted(self, rows: LabelRows, *, grids: bool = True) -> dict[int, LabelTally]:
-        """`grids`: scores are counted by place, too."""
+        """`grids`: scores are counted by place, too; these are as many numbers as all others together."""
         used, slots = np.unique(rows.slots, return_inverse=True)
         tallies = [LabelTally() for _ in used]
         if self._classifies:

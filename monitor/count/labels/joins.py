@@ -37,6 +37,8 @@ END_US: Final = 1 << 62
 OVER_LIMIT: Final = "over_limit"
 #: the fate of numbers that are too large to be counted
 TOO_LARGE: Final = "too_large"
+#: tallies of cohorts that are added to the totals one by one
+_ADDED: Final = 32
 
 
 class Effective(NamedTuple):
@@ -277,9 +279,12 @@ class Joins:
             (panes, pane), (cohorts, cohort) = (np.unique(of, return_inverse=True) for of in (panes, cohorts))
             places, slots = np.unique(pane * len(cohorts) + cohort, return_inverse=True)
             tallies = self._tallies(known, monitored, changes, at, slots)
+            # one cohort has few labels: all together are counted faster than the tallies of many are added
+            total = tallies if len(tallies) <= _ADDED else self._tallies(known, monitored, changes, at, slots * 0)
+            for tally in total.values():
+                self._totals.labels.add(monitored.key, tally)
             for slot, tally in sorted(tallies.items()):
                 own_pane, own_cohort = divmod(int(places[slot]), len(cohorts))
-                self._totals.labels.add(monitored.key, tally)
                 of_cohort = LabelCohort(monitored.key, int(cohorts[own_cohort]) * cohort_us, tally, joined=True)
                 yield Effective((int(panes[own_pane]) + 1) * self._pane_us, of_cohort)
 
@@ -311,8 +316,7 @@ class Joins:
             outcomes = OutcomeRows(to, changes.name[of], changes.value[of], changes.sign[of], segments)
             meaning = list(known.names), known.outcome_answers, monitored.reference.outcomes
             cut = aggregator.segments if aggregator.cuts_outcomes else None
-            for slot, tally in outcome_tallies(outcomes, *meaning, cut).items():
-                tallies.setdefault(slot, LabelTally()).merge(tally)
+            tallies = outcome_tallies(outcomes, *meaning, cut, tallies)
         return tallies
 
     def _balanced(

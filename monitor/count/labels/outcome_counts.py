@@ -42,9 +42,9 @@ class OutcomeRows:
     sign: Ints
     segments: Ints
 
-    def in_segments(self, by: int, segments: int) -> OutcomeRows:
+    def in_segments(self, segments: int) -> OutcomeRows:
         """As `LabelRows` has it."""
-        at = np.flatnonzero(self.segments[by] >= 0)
+        by, at = np.nonzero(self.segments >= 0)
         slots = self.slots[at] * segments + self.segments[by, at]
         return OutcomeRows(slots, self.name[at], self.bits[at], self.sign[at], self.segments[:, at])
 
@@ -76,16 +76,19 @@ def outcome_tallies(
     answers: Answers,
     known: Mapping[str, ReferenceOutcome] | None,
     segments: SegmentCodes | None = None,
+    labels: dict[int, LabelTally] | None = None,
 ) -> dict[int, LabelTally]:
-    """Tallies by slot, with those of `segments`, None for none; see `count_outcomes`."""
-    counted = count_outcomes(rows, names, answers, known)
-    found = {slot: LabelTally(outcomes=by_name) for slot, by_name in counted.items()}
+    """Tallies by slot, with those of `segments`, None for none; see `count_outcomes`.
+
+    `labels` are tallies of the same slots and segments without outcomes: they get these, and are given back.
+    """
+    found = {} if labels is None else labels
+    for slot, by_name in count_outcomes(rows, names, answers, known).items():
+        found.setdefault(slot, LabelTally()).outcomes = by_name
     if segments is not None:
-        own = segments.counted(
-            lambda by: count_outcomes(rows.in_segments(by, segments.segments), names, answers, known, of_segments=True)
-        )
-        for slot, segment, by_name in own:
-            found.setdefault(slot, LabelTally()).add_segment(segment, LabelTally(outcomes=by_name))
+        own = count_outcomes(rows.in_segments(segments.segments), names, answers, known, of_segments=True)
+        for slot, segment, by_name in segments.by_slot(own):
+            found.setdefault(slot, LabelTally()).segments.setdefault(segment, LabelTally()).outcomes = by_name
     return found
 
 
@@ -154,7 +157,8 @@ def _count_texts(
     for slot, place, one in zip(slots.tolist(), places.reshape(-1).tolist(), sign.tolist(), strict=True):
         counts[slot, named[place]] += one
     for (slot, category), count in counts.items():
-        tallies[slot].merge(OutcomeTally({category: count}))
+        if count:
+            tallies[slot].counts[category] = count
 
 
 def _by_text(categories: Sequence[str]) -> dict[str, str]:

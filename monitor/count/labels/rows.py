@@ -49,9 +49,10 @@ class LabelRows:
             None if probabilities is None else probabilities[rows.picked[at]],
         )
 
-    def in_segments(self, by: int, segments: int) -> LabelRows:
-        """Those whose segment by one feature is known, in slots of their own by slot and segment, of `segments`."""
-        at = np.flatnonzero(self.segments[by] >= 0)
+    def in_segments(self, segments: int) -> LabelRows:
+        """Each once for every feature by which its segment is known, in slots of its own by slot and segment, of
+        `segments`."""
+        by, at = np.nonzero(self.segments >= 0)
         kept = at.tolist()
         return replace(
             self,

@@ -210,8 +210,8 @@ class Outcomes(SequentialCause):
     def add_late(self, start_us: int, labels: LabelTally) -> None:
         """Add values of the predictions of a cohort, and take back those that were replaced or retracted."""
         for name, one in self.each.items():
-            if (own := labels.of_outcome(name)) is not None:
-                one.late.add(start_us, own)
+            if labels.has_outcome(name):
+                one.late.add(start_us, labels)
 
     def take_late(self, until_us: int) -> Iterator[Finding]:
         """What is found with the cohorts that may be judged now."""

@@ -57,7 +57,11 @@ class LateCohorts:
         """Add labels of a cohort, and take back those that were replaced or retracted."""
         self.came = True
         if start_us not in self._judged:
-            self._waiting.setdefault(start_us, LabelTally()).merge(change)
+            self._merge(self._waiting.setdefault(start_us, LabelTally()), change)
+
+    def _merge(self, waiting: LabelTally, change: LabelTally) -> None:
+        """Add what is judged of a change."""
+        waiting.merge(change)
 
     def end_us(self, start_us: int) -> int:
         """The end of a cohort."""

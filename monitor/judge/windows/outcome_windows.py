@@ -33,13 +33,16 @@ class OutcomePyramid(LabelPyramid):
 
 
 class OutcomeCohorts(LateCohorts):
-    """Cohorts of an outcome's values; the tallies hold that outcome alone."""
+    """Cohorts of an outcome's values; the tallies that wait hold that outcome alone, whatever is in those added."""
 
     def __init__(self, width_us: int, horizon_us: int, name: str, outcome: ReferenceOutcome, predictions: int) -> None:
         """`predictions` of the reference."""
         coverage = min(outcome.counted(outcome.tally) / max(predictions, 1), 1.0)
         super().__init__("none", width_us, horizon_us, outcome.maturity_us, coverage)
         self._name, self._outcome = name, outcome
+
+    def _merge(self, waiting: LabelTally, change: LabelTally) -> None:
+        waiting.merge_outcome(self._name, change)
 
     def _rows(self, tally: LabelTally) -> int:
         return self._outcome.counted(tally.outcomes.get(self._name, _NOTHING))

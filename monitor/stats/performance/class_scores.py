@@ -40,8 +40,13 @@ EDGES: Final = _edges()
 PLACES: Final = len(EDGES) + 1
 
 
+_NONE: Final = np.zeros(0, np.int64)
+_NONE.flags.writeable = False
+
+
 def _none() -> Ints:
-    return np.zeros(0, np.int64)
+    """One array for all that are empty: most tallies have no such scores."""
+    return _NONE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +116,14 @@ class ClassScores:
         )
 
 
+_NO_SCORES: Final = ClassScores()
+
+
+def no_class_scores() -> ClassScores:
+    """Those that count nothing."""
+    return _NO_SCORES
+
+
 def counted(
     slots: Ints, count: int, probabilities: Floats, label: Ints, classes: tuple[str, ...], sign: Ints
 ) -> list[ClassScores]:
@@ -132,7 +145,7 @@ def counted(
 
 def _without_zeros(classes: tuple[str, ...], places: Ints, counts: Ints) -> ClassScores:
     some = counts != 0
-    return ClassScores(classes, places[some], counts[some]) if some.any() else ClassScores()
+    return ClassScores(classes, places[some], counts[some]) if some.any() else _NO_SCORES
 
 
 def _sorted(classes: tuple[str, ...], places: Ints, counts: Ints) -> ClassScores:
@@ -156,7 +169,7 @@ def packed(several: Sequence[ClassScores]) -> dict[str, Any]:
 def unpacked(state: Mapping[str, Any], count: int) -> list[ClassScores]:
     """Back from `packed` of so many."""
     if not state:
-        return [ClassScores()] * count
+        return [_NO_SCORES] * count
     ends = np.cumsum([0, *np.array(state["sizes"], np.int64).tolist()]).tolist()
     places, counts = (np.array(state[name], np.int64) for name in ("places", "counts"))
     classes = tuple(state["classes"])

@@ -7,12 +7,11 @@ is one too, with negative counts for labels that were replaced or taken back.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from monitor.stats.performance.class_scores import ClassScores
-from monitor.stats.performance.label_sums import SCORE_STEPS
-from monitor.stats.performance.outcome_tally import OutcomeTally, add_outcomes
+from monitor.stats.performance.class_scores import ClassScores, no_class_scores
+from monitor.stats.performance.outcome_tally import OutcomeTally, add_outcome, add_outcomes
 
 #: a label, and the class that was predicted
 Pair = tuple[str, str]
@@ -38,7 +37,7 @@ class LabelTally:
     sums: dict[str, int] = field(default_factory=dict)
     outcomes: dict[str, OutcomeTally] = field(default_factory=dict)
     segments: dict[int, LabelTally] = field(default_factory=dict)
-    class_scores: ClassScores = field(default_factory=ClassScores)
+    class_scores: ClassScores = field(default_factory=no_class_scores)
 
     @property
     def total(self) -> int:
@@ -61,16 +60,38 @@ class LabelTally:
         paired = self.paired
         return 1 - self.errors / paired if paired else None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it counts nothing at all."""
+        some = self.labels or self.pairs or self.scores or self.sums or self.outcomes or self.segments
+        return not (some or self.class_scores)
+
     def merge(self, other: LabelTally) -> None:
-        """Add another tally to this one."""
+        """Add another tally to this one. Most are of a label or two: what the other one has not is not looked at."""
         self.labels += other.labels
-        _add(self.pairs, other.pairs)
-        _add(self.scores, other.scores)
-        _add(self.sums, other.sums)
-        add_outcomes(self.outcomes, other.outcomes)
+        if other.pairs:
+            _add(self.pairs, other.pairs)
+        if other.scores:
+            _add(self.scores, other.scores)
+        if other.sums:
+            _add(self.sums, other.sums)
+        if other.outcomes:
+            add_outcomes(self.outcomes, other.outcomes)
         for segment, tally in other.segments.items():
             self.add_segment(segment, tally)
-        self.class_scores = self.class_scores + other.class_scores
+        if other.class_scores:
+            self.class_scores = self.class_scores + other.class_scores
+
+    def merge_outcome(self, name: str, other: LabelTally) -> None:
+        """Add one outcome of another tally, with its segments."""
+        if name in other.outcomes:
+            add_outcome(self.outcomes, name, other.outcomes[name])
+        for segment, tally in other.segments.items():
+            if name in tally.outcomes:
+                own = self.segments.setdefault(segment, LabelTally())
+                add_outcome(own.outcomes, name, tally.outcomes[name])
+                if own.is_empty:
+                    del self.segments[segment]
 
     def add_pair(self, pair: Pair, count: int) -> None:
         """Add this many of one pair; a negative number takes some out again."""
@@ -78,19 +99,16 @@ class LabelTally:
 
     def add_segment(self, segment: int, tally: LabelTally) -> None:
         """Add to the labels of one segment; one that has none left is dropped, as other sums of 0 are."""
-        own = self.segments.setdefault(segment, LabelTally())
+        own = self.segments.get(segment)
+        if own is None:
+            own = self.segments[segment] = LabelTally()
         own.merge(tally)
-        if own == LabelTally():
+        if own.is_empty:
             del self.segments[segment]
-
-    def of_segment(self) -> LabelTally:
-        """What is kept of a segment: without scores, which are as many numbers as all others together."""
-        sums = {name: total for name, total in self.sums.items() if name not in SCORE_STEPS}
-        return LabelTally(self.labels, self.pairs, {}, sums)
 
     def without_segments(self) -> LabelTally:
         """The same labels, not cut."""
-        return replace(self, segments={})
+        return LabelTally(self.labels, self.pairs, self.scores, self.sums, self.outcomes, {}, self.class_scores)
 
     def copy(self) -> LabelTally:
         outcomes = {name: of.copy() for name, of in self.outcomes.items()}
@@ -103,8 +121,12 @@ class LabelTally:
         if not self.outcomes and not any(of.outcomes for of in self.segments.values()):
             return self
         segments = {at: own for at, of in self.segments.items() if (own := of.of_labels()) is not None}
-        left = replace(self, outcomes={}, segments=segments)
-        return left if left != LabelTally() else None
+        left = LabelTally(self.labels, self.pairs, self.scores, self.sums, {}, segments, self.class_scores)
+        return None if left.is_empty else left
+
+    def has_outcome(self, name: str) -> bool:
+        """Whether there is something of one outcome, if only in a segment."""
+        return name in self.outcomes or any(name in of.outcomes for of in self.segments.values())
 
     def of_outcome(self, name: str) -> LabelTally | None:
         """One outcome alone, with its segments; None where there is nothing of it."""
@@ -136,7 +158,7 @@ class LabelTally:
             dict(state.get("label_sums", {})),
             {name: OutcomeTally.from_state(of) for name, of in state.get("outcomes", {}).items()},
             {at: cls.from_state(of) for at, of in state.get("segments", ())},
-            ClassScores.from_state(state["class_scores"]) if "class_scores" in state else ClassScores(),
+            ClassScores.from_state(state["class_scores"]) if "class_scores" in state else no_class_scores(),
         )
 
 

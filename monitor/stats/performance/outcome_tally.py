@@ -10,7 +10,7 @@ Of segments, which are many, no grid is kept: the numbers are summed with their 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -58,22 +58,23 @@ class OutcomeTally:
 
     def merge(self, other: OutcomeTally) -> None:
         """Add another tally to this one; counts of 0 are dropped."""
+        counts = self.counts
         for cell, count in other.counts.items():
-            summed = self.counts.get(cell, 0) + count
+            summed = counts.get(cell, 0) + count
             if summed:
-                self.counts[cell] = summed
+                counts[cell] = summed
             else:
-                self.counts.pop(cell, None)
+                counts.pop(cell, None)
         self.total += other.total
         self.summed += other.summed
         self.squares += other.squares
         self.cubes += other.cubes
 
     def copy(self) -> OutcomeTally:
-        return replace(self, counts=self.counts.copy())
+        return OutcomeTally(self.counts.copy(), self.total, self.summed, self.squares, self.cubes)
 
     def __bool__(self) -> bool:
-        return bool(self.counts) or any((self.total, self.summed, self.squares, self.cubes))
+        return bool(self.counts or self.total or self.summed or self.squares or self.cubes)
 
     @property
     def values(self) -> int:
@@ -88,10 +89,6 @@ class OutcomeTally:
     def cells(self) -> list[int]:
         """The places of its numbers on the grid, rising."""
         return sorted(cell for cell in self.counts if not isinstance(cell, str))
-
-    def without_grid(self) -> OutcomeTally:
-        """What is kept of a segment, of a tally whose numbers are summed."""
-        return replace(self, counts=dict[Cell, int](self.texts().items()))
 
     @property
     def mean(self) -> float | None:
@@ -217,13 +214,18 @@ def category_moments(tally: OutcomeTally, category: str) -> Floats:
 def add_outcomes(into: dict[str, OutcomeTally], others: Mapping[str, OutcomeTally]) -> None:
     """Add tallies by name; those that hold nothing are dropped."""
     for name, other in others.items():
-        known = into.get(name)
-        if known is None:
-            into[name] = other.copy()
-            continue
-        known.merge(other)
-        if not known:
-            del into[name]
+        add_outcome(into, name, other)
+
+
+def add_outcome(into: dict[str, OutcomeTally], name: str, other: OutcomeTally) -> None:
+    """Add the tally of one of them."""
+    known = into.get(name)
+    if known is None:
+        into[name] = other.copy()
+        return
+    known.merge(other)
+    if not known:
+        del into[name]
 
 
 def merged_outcomes(tallies: Iterable[OutcomeTally]) -> OutcomeTally:
