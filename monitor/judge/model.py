@@ -323,12 +323,12 @@ class ModelJudge:
                 return self.judge.opening(finding, windows, windows.spans.index(finding.window))
         return self.judge.opening(finding, self._seen[-1], 0) if self._seen else NOTHING
 
-    def now(self, known: OpenFinding, base_windows: int) -> Now | None:
+    def now(self, known: OpenFinding, base_windows: int) -> Now | str | None:
         """Over the newest `base_windows` as one window, with the alpha of the last base evaluation."""
         own = self.judge.own_windows(known.finding.key)
         if own is not None:
             measured = own.again(known.finding, known.since_us, base_windows, known.then)
-            return None if measured is None else Now(*measured)
+            return measured if measured is None or isinstance(measured, str) else Now(*measured)
         if self._alpha <= 0:
             return None
         if base_windows not in self._rechecked:

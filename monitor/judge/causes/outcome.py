@@ -17,7 +17,7 @@ import numpy as np
 from monitor.count.labels.cohorts import cohort_us
 from monitor.findings import DOWN, UP, Finding, FindingKey
 from monitor.judge.causes.around import ALONE, Around
-from monitor.judge.causes.cause import CauseName, SequentialCause
+from monitor.judge.causes.cause import Again, CauseName, SequentialCause
 from monitor.judge.causes.label_means import LabelMeans
 from monitor.judge.causes.performance import COST_NAME
 from monitor.judge.comparison.means import Side
@@ -54,6 +54,8 @@ def named_outcome(key: FindingKey) -> str:
 
 class OneOutcome(LabelMeans):
     """One outcome of a model version: its windows, and what is compared in them."""
+
+    called = "values"
 
     def __init__(
         self, name: str, outcome: ReferenceOutcome, prepared: PreparedReference, policy: Policy, around: Around
@@ -233,9 +235,7 @@ class Outcomes(SequentialCause):
         """The effect in its window, positive."""
         return np.array([finding.effect])
 
-    def again(
-        self, finding: Finding, since_us: int, base_windows: int, then: Floats
-    ) -> tuple[float, float, float] | None:
+    def again(self, finding: Finding, since_us: int, base_windows: int, then: Floats) -> Again:
         one = self._of(finding.key)
         return None if one is None else one.again(finding, since_us, base_windows, then)
 

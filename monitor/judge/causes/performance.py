@@ -16,7 +16,7 @@ import numpy as np
 from monitor.count.labels.cohorts import cohort_us
 from monitor.findings import UP, Finding, FindingKey
 from monitor.judge.causes.around import ALONE, Around
-from monitor.judge.causes.cause import CauseName, SequentialCause
+from monitor.judge.causes.cause import Again, CauseName, SequentialCause
 from monitor.judge.causes.errors import PERFORMANCE_NAME
 from monitor.judge.causes.label_means import LabelMeans
 from monitor.judge.causes.segment_errors import known_errors
@@ -182,9 +182,7 @@ class Performance(SequentialCause):
         """The rise of the error in its window, positive, and whether it is upwards."""
         return np.array([finding.effect, float(self.errors.is_upwards(finding))])
 
-    def again(
-        self, finding: Finding, since_us: int, base_windows: int, then: Floats
-    ) -> tuple[float, float, float] | None:
+    def again(self, finding: Finding, since_us: int, base_windows: int, then: Floats) -> Again:
         return self.errors.again(finding, since_us, base_windows, then)
 
     def to_state(self) -> dict[str, Any]:
