@@ -23,7 +23,7 @@ from monitor.judge.causes.performance import COST_NAME
 from monitor.judge.comparison.means import Side
 from monitor.judge.comparison.means_in_segments import KnownSegment, MeansInSegments
 from monitor.judge.incidents.incident import Floats
-from monitor.judge.policy import Policy
+from monitor.judge.policy import VALUE, Policy
 from monitor.judge.windows.label_windows import LabelWindow
 from monitor.judge.windows.late_cohorts import MatureCohort
 from monitor.judge.windows.outcome_windows import OutcomeCohorts, OutcomePyramid
@@ -50,6 +50,11 @@ LEAST_SHARE: Final = 0.03
 def named_outcome(key: FindingKey) -> str:
     """The subject of a finding of an outcome, by which its settings are asked; "" of any other finding."""
     return key.subject if key.cause == OUTCOME else ""
+
+
+def has_direction(key: FindingKey) -> bool:
+    """Whether settings say which way is worse of what a finding is about: not of categories, whose shares rise."""
+    return (key.cause == OUTCOME and not key.figure) or (key.cause, key.figure) == VALUE
 
 
 class OneOutcome(LabelMeans):
@@ -83,7 +88,7 @@ class OneOutcome(LabelMeans):
     def _all_sides(self, policy: Policy, moments: Floats) -> Iterator[Side]:
         wanted: tuple[str, ...] = policy.directions(self.policy_name) if self._is_number else (UP,)
         if self.is_value:
-            wanted = (UP,) if policy.model.labels.value == "cost" else (DOWN,)
+            wanted = (policy.worse_value,)
         for place, figure in enumerate(self.outcome.figures):
             variation = self.outcome.errors.get(figure)
             for direction in wanted if variation is not None else ():
@@ -224,7 +229,7 @@ class Outcomes(SequentialCause):
     # how a finding goes on
 
     def _of(self, key: FindingKey) -> OneOutcome | None:
-        is_value = (key.cause, key.figure) == ("cost", VALUE_FIGURE)
+        is_value = (key.cause, key.figure) == VALUE
         return self.each.get(LABEL_VALUE if is_value else key.subject.removeprefix(OUTCOME_PREFIX))
 
     def judges(self, key: FindingKey) -> bool:
