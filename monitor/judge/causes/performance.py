@@ -115,8 +115,9 @@ class ErrorMeans(LabelMeans):
         if segment is not None:
             name, reference = self.segments.names[segment], self._part.segments[segment].tally
         rows = labelled(tally, self.meaning.task)
-        said = headline(change, self.meaning, name, new_classes(tally, reference))
-        return said, detail(change, tally, reference, rows, self.meaning)
+        new = new_classes(tally, self._part.tally)  # a class that a segment never had is none that is new
+        said = headline(change, self.meaning, name, new)
+        return said, detail(change, tally, reference, rows, self.meaning, new)
 
 
 def _sides(part: ReferencePerformance, figures: Sequence[str], moments: Floats) -> Iterator[Side]:
