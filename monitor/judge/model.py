@@ -17,6 +17,7 @@ from monitor.judge.causes.catalog import EXPLAINED_BY
 from monitor.judge.causes.cause import Evaluation, Ints
 from monitor.judge.causes.distribution import DISTRIBUTION, distribution_key
 from monitor.judge.causes.errors import PERFORMANCE
+from monitor.judge.causes.outcome import has_direction as has_direction_of
 from monitor.judge.causes.outcome import named_outcome
 from monitor.judge.comparison.version_comparison import Side, differences, trailing, trailing_us, within
 from monitor.judge.estimated import Estimator
@@ -246,7 +247,8 @@ class ModelJudge:
     def _allowed(self, finding: Finding) -> str:
         key, column = finding.key, self.prepared.column_of.get(finding.key.subject)
         feature = named_outcome(finding.key) if column is None else self.prepared.columns[column].feature
-        direction = finding.direction if key.cause == DISTRIBUTION else ""  # a quality count's share always rises
+        has_direction = key.cause == DISTRIBUTION or has_direction_of(key)  # a quality count's share always rises
+        direction = finding.direction if has_direction else ""
         return self.policy.allowed(key, feature, direction=direction, of_errors=key.cause == PERFORMANCE)
 
     def take_labels(self, cohort: LabelCohort, until_us: int) -> None:
@@ -323,12 +325,12 @@ class ModelJudge:
                 return self.judge.opening(finding, windows, windows.spans.index(finding.window))
         return self.judge.opening(finding, self._seen[-1], 0) if self._seen else NOTHING
 
-    def now(self, known: OpenFinding, base_windows: int) -> Now | None:
+    def now(self, known: OpenFinding, base_windows: int) -> Now | str | None:
         """Over the newest `base_windows` as one window, with the alpha of the last base evaluation."""
         own = self.judge.own_windows(known.finding.key)
         if own is not None:
             measured = own.again(known.finding, known.since_us, base_windows, known.then)
-            return None if measured is None else Now(*measured)
+            return measured if measured is None or isinstance(measured, str) else Now(*measured)
         if self._alpha <= 0:
             return None
         if base_windows not in self._rechecked:

@@ -14,9 +14,12 @@ from monitor.reference.column import OUTCOME_PREFIX, Column
 from monitor.settings.detector import ERROR, OPTIONS
 from monitor.settings.model import Feature, Model, Outcome
 from monitor.stats.bins.reference_bins import CATEGORICAL, ColumnBins
+from monitor.stats.performance.figures import VALUE_FIGURE
 
 #: smallest change of a quality count's share that can page; those of distributions are `stats.directions.LEAST_MOVE`
 LEAST_QUALITY_CHANGE: Final = 0.01
+#: cause and figure of findings of the value of labels
+VALUE: Final = "cost", VALUE_FIGURE
 #: causes that are tickets where the settings say nothing; all others page
 TICKET_CAUSES: Final = frozenset(
     {"relation", "traffic", "duplicates", "clock", "schema", "label_delay", "label_coverage", "fairness"}
@@ -94,6 +97,8 @@ class Policy:
 
         `of_errors`: it is about the model's errors, so that a detector that found it follows these.
         """
+        if (key.cause, key.figure) == VALUE and direction not in {"", self.worse_value}:
+            return INFO
         if key.figure not in OPTIONS:
             return self.severity(key.cause, name, math.inf, 0.0, direction=direction)
         found_by = (key.figure, ERROR if of_errors else key.subject)
@@ -111,6 +116,7 @@ class Policy:
             "detectors": sorted([one.kind, one.on, one.severity] for one in model.detectors),
             # without any it is what it was before there were any
             **({"outcomes": outcomes} if outcomes else {}),
+            **({"value": model.labels.value} if self.worse_value != UP else {}),
         }
         return "sha256:" + hashlib.sha256(json.dumps(meaning).encode()).hexdigest()
 
@@ -122,6 +128,11 @@ class Policy:
         """Whether a feature's values that moved in that direction may open an incident."""
         feature = self._feature(name)
         return feature is None or feature.direction in {"both", direction}
+
+    @property
+    def worse_value(self) -> str:
+        """The direction in which the value of labels is worse."""
+        return UP if self.model.labels.value == "cost" else DOWN
 
     def directions(self, name: str) -> tuple[str, ...]:
         """The directions that a feature is watched for."""

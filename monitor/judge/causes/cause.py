@@ -44,6 +44,9 @@ from monitor.text import number
 
 Ints = NDArray[np.int64]
 M = TypeVar("M")
+#: how a finding of a cause's own windows goes on: exceedance, remaining part of the change, effect; or a text, why it
+#: ends without being measured; None: nothing is known yet
+Again = tuple[float, float, float] | str | None
 
 
 class CauseName(NamedTuple):
@@ -301,10 +304,8 @@ class SequentialCause(Cause[None]):
         """The change in the window of a finding of its own windows, to be compared by `again` later."""
         return np.zeros(0)
 
-    def again(
-        self, finding: Finding, since_us: int, base_windows: int, then: Floats
-    ) -> tuple[float, float, float] | None:
-        """Exceedance, remaining part of the change `then`, and effect in the newest of its own base windows.
+    def again(self, finding: Finding, since_us: int, base_windows: int, then: Floats) -> Again:
+        """How a finding with the change `then` goes on in the newest of its own base windows.
 
         None where there are fewer, or where they begin before `since_us`.
         """

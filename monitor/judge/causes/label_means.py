@@ -11,10 +11,19 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from monitor.findings import UP, Finding, FindingKey, Span
-from monitor.judge.comparison.means import Bounds, Known, Measured, Side, measured, worst_windows
+from monitor.judge.causes.cause import Again
+from monitor.judge.comparison.means import (
+    LEAST_IN_WINDOW,
+    Bounds,
+    Known,
+    Measured,
+    Side,
+    measured,
+    worst_windows,
+)
 from monitor.judge.comparison.means_in_segments import MeansInSegments
 from monitor.judge.comparison.segment_means import InSegment
 from monitor.judge.incidents.incident import Floats
@@ -23,10 +32,16 @@ from monitor.judge.windows.label_windows import LabelPyramid, LabelWindow
 from monitor.judge.windows.late_cohorts import LateCohorts, MatureCohort
 from monitor.judge.windows.pyramid import Records
 from monitor.stats.testing.ending import left_of
-from monitor.stats.testing.mean_difference import chance
+from monitor.stats.testing.mean_difference import ROWS, chance
 
 #: gives the alpha of each test of an evaluation: (start and end of its shortest window, number of tests)
 Spend = Callable[[int, int, int], float]
+#: the side that a finding is of; in a segment, its number and that side there
+OfFinding = tuple[Side, int | None, InSegment | None]
+#: where the windows that tell the end of a finding have too few rows, so many times as many of them tell it
+LONGER: Final = 2
+#: why a finding ends that an earlier version left open when settings changed
+NOT_WANTED: Final = "the settings do not ask for it"
 
 
 class LabelMeans(ABC):
@@ -130,7 +145,7 @@ class LabelMeans(ABC):
 
     # how a finding goes on
 
-    def of(self, key: FindingKey, *, upwards: bool) -> tuple[Side, int | None, InSegment | None] | None:
+    def of(self, key: FindingKey, *, upwards: bool) -> OfFinding | None:
         """The side that a finding is of, of all rows or in a segment; None where it is of none of these."""
         for side in self.sides:
             if side.upwards == upwards and self.key(side, key.segment) == key:
@@ -144,13 +159,33 @@ class LabelMeans(ABC):
         """Whether a finding of that key, in either direction, is of these."""
         return any(self.of(key, upwards=upwards) is not None for upwards in (True, False))
 
-    def again(
-        self, finding: Finding, since_us: int, base_windows: int, then: Floats
-    ) -> tuple[float, float, float] | None:
-        """As a cause gives it of its own windows."""
-        window, of = self.windows.trailing(base_windows), self.of(finding.key, upwards=self.is_upwards(finding))
-        if window is None or window.span.start_us < since_us or self.alpha <= 0 or self.known is None or of is None:
-            return None
+    def again(self, finding: Finding, since_us: int, base_windows: int, then: Floats) -> Again:
+        """As a cause gives it of its own windows; where these have fewer rows of a side than are judged, longer ones
+        tell, or that there are no more."""
+        of = self.of(finding.key, upwards=self.is_upwards(finding))
+        if of is None:
+            return NOT_WANTED
+        side, segment, _ = of
+        rows = 0.0
+        for length in (base_windows, min(LONGER * base_windows, self.windows.longest)):
+            window = self.windows.trailing(length)
+            if window is None or window.span.start_us < since_us or self.alpha <= 0:
+                return None
+            rows = self._rows(side, segment, window)
+            if rows >= LEAST_IN_WINDOW:
+                return self._now(of, window, then)
+        few = "too few" if rows else "no more"
+        return f"{few} {self.called} " + (
+            f"for {side.figure.replace('_', ' ')}" if segment is None else f"in {self.segments.names[segment]}"
+        )
+
+    def _rows(self, side: Side, segment: int | None, window: LabelWindow) -> float:
+        if segment is None:
+            return float(window.moments[side.place, ROWS])
+        return float(self.windows.in_segments(window, len(self.segments.names))[segment, side.place, ROWS])
+
+    def _now(self, of: OfFinding, window: LabelWindow, then: Floats) -> tuple[float, float, float]:
+        assert self.known is not None  # noqa: S101  # there are no sides without it
         side, segment, inside = of
         if inside is None:
             one = self._measure(side, window.moments[None], (window,))
@@ -173,6 +208,8 @@ class LabelMeans(ABC):
 
     #: the name by which the policy knows them, "" for that of the model
     policy_name = ""
+    #: what their rows are
+    called = "labels"
 
     @abstractmethod
     def cause(self, side: Side) -> str:

@@ -17,13 +17,13 @@ import numpy as np
 from monitor.count.labels.cohorts import cohort_us
 from monitor.findings import DOWN, UP, Finding, FindingKey
 from monitor.judge.causes.around import ALONE, Around
-from monitor.judge.causes.cause import CauseName, SequentialCause
+from monitor.judge.causes.cause import Again, CauseName, SequentialCause
 from monitor.judge.causes.label_means import LabelMeans
 from monitor.judge.causes.performance import COST_NAME
 from monitor.judge.comparison.means import Side
 from monitor.judge.comparison.means_in_segments import KnownSegment, MeansInSegments
 from monitor.judge.incidents.incident import Floats
-from monitor.judge.policy import Policy
+from monitor.judge.policy import VALUE, Policy
 from monitor.judge.windows.label_windows import LabelWindow
 from monitor.judge.windows.late_cohorts import MatureCohort
 from monitor.judge.windows.outcome_windows import OutcomeCohorts, OutcomePyramid
@@ -52,8 +52,15 @@ def named_outcome(key: FindingKey) -> str:
     return key.subject if key.cause == OUTCOME else ""
 
 
+def has_direction(key: FindingKey) -> bool:
+    """Whether settings say which way is worse of what a finding is about: not of categories, whose shares rise."""
+    return (key.cause == OUTCOME and not key.figure) or (key.cause, key.figure) == VALUE
+
+
 class OneOutcome(LabelMeans):
     """One outcome of a model version: its windows, and what is compared in them."""
+
+    called = "values"
 
     def __init__(
         self, name: str, outcome: ReferenceOutcome, prepared: PreparedReference, policy: Policy, around: Around
@@ -81,7 +88,7 @@ class OneOutcome(LabelMeans):
     def _all_sides(self, policy: Policy, moments: Floats) -> Iterator[Side]:
         wanted: tuple[str, ...] = policy.directions(self.policy_name) if self._is_number else (UP,)
         if self.is_value:
-            wanted = (UP,) if policy.model.labels.value == "cost" else (DOWN,)
+            wanted = (policy.worse_value,)
         for place, figure in enumerate(self.outcome.figures):
             variation = self.outcome.errors.get(figure)
             for direction in wanted if variation is not None else ():
@@ -222,7 +229,7 @@ class Outcomes(SequentialCause):
     # how a finding goes on
 
     def _of(self, key: FindingKey) -> OneOutcome | None:
-        is_value = (key.cause, key.figure) == ("cost", VALUE_FIGURE)
+        is_value = (key.cause, key.figure) == VALUE
         return self.each.get(LABEL_VALUE if is_value else key.subject.removeprefix(OUTCOME_PREFIX))
 
     def judges(self, key: FindingKey) -> bool:
@@ -233,9 +240,7 @@ class Outcomes(SequentialCause):
         """The effect in its window, positive."""
         return np.array([finding.effect])
 
-    def again(
-        self, finding: Finding, since_us: int, base_windows: int, then: Floats
-    ) -> tuple[float, float, float] | None:
+    def again(self, finding: Finding, since_us: int, base_windows: int, then: Floats) -> Again:
         one = self._of(finding.key)
         return None if one is None else one.again(finding, since_us, base_windows, then)
 

@@ -16,7 +16,7 @@ import numpy as np
 from monitor.count.labels.cohorts import cohort_us
 from monitor.findings import UP, Finding, FindingKey
 from monitor.judge.causes.around import ALONE, Around
-from monitor.judge.causes.cause import CauseName, SequentialCause
+from monitor.judge.causes.cause import Again, CauseName, SequentialCause
 from monitor.judge.causes.errors import PERFORMANCE_NAME
 from monitor.judge.causes.label_means import LabelMeans
 from monitor.judge.causes.segment_errors import known_errors
@@ -115,8 +115,9 @@ class ErrorMeans(LabelMeans):
         if segment is not None:
             name, reference = self.segments.names[segment], self._part.segments[segment].tally
         rows = labelled(tally, self.meaning.task)
-        said = headline(change, self.meaning, name, new_classes(tally, reference))
-        return said, detail(change, tally, reference, rows, self.meaning)
+        new = new_classes(tally, self._part.tally)  # a class that a segment never had is none that is new
+        said = headline(change, self.meaning, name, new)
+        return said, detail(change, tally, reference, rows, self.meaning, new)
 
 
 def _sides(part: ReferencePerformance, figures: Sequence[str], moments: Floats) -> Iterator[Side]:
@@ -182,9 +183,7 @@ class Performance(SequentialCause):
         """The rise of the error in its window, positive, and whether it is upwards."""
         return np.array([finding.effect, float(self.errors.is_upwards(finding))])
 
-    def again(
-        self, finding: Finding, since_us: int, base_windows: int, then: Floats
-    ) -> tuple[float, float, float] | None:
+    def again(self, finding: Finding, since_us: int, base_windows: int, then: Floats) -> Again:
         return self.errors.again(finding, since_us, base_windows, then)
 
     def to_state(self) -> dict[str, Any]:

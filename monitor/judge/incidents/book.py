@@ -3,7 +3,8 @@
 A finding opens when a window is over its threshold. It ends when the newest max(3, 2L) base windows (L: base windows
 it opened on; at most the longest learned length), taken as one, are not over and hold at most a quarter of the change
 it opened with. Those windows must begin after the finding did: earlier ones would dilute a young finding until it
-ended. Windows that begin before an end cannot open the same key again. The incident's severity is that of its worst
+ended. A finding of which nothing can be measured any more ends, too, and the reason is said. Windows that begin before
+an end cannot open the same key again. The incident's severity is that of its worst
 finding. A page of another column, a changed severity and a resolution are reported at once, other findings that open or
 end once per base window.
 
@@ -22,7 +23,7 @@ from typing import NamedTuple, Protocol
 
 from monitor.clock import DAY_US
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Finding, FindingEnd, FindingKey, Transition
-from monitor.judge.incidents.ended import KEPT, Ended, lasted
+from monitor.judge.incidents.ended import KEPT, Ended, also_ended, lasted, why_ended
 from monitor.judge.incidents.first_cause import in_words
 from monitor.judge.incidents.incident import (
     BookState,
@@ -56,8 +57,11 @@ class Measurements(Protocol):
     def opening(self, finding: Finding) -> Floats:
         """The change in the finding's window, as its cause measures it."""
 
-    def now(self, known: OpenFinding, base_windows: int) -> Now | None:
-        """Over the newest `base_windows`, all after the finding's start; None while there are not that many."""
+    def now(self, known: OpenFinding, base_windows: int) -> Now | str | None:
+        """Over the newest `base_windows`, all after the finding's start; None while there are not that many.
+
+        A text says why there is nothing to measure any more.
+        """
 
 
 class IncidentBook:
@@ -100,7 +104,7 @@ class IncidentBook:
         `at_once`: what opens is reported now, because no base window may close for long.
         """
         transitions: list[Transition] = []
-        ended = False
+        ended: list[str] = []
         if base_window:
             ended = self._end(self.open, measurements, context.at_us)
             transitions += self._follow_lasting(measurements, context)
@@ -113,8 +117,8 @@ class IncidentBook:
             if self._take(finding, measurements, context.key.model, base_window=base_window):
                 opened = True
                 report |= finding.severity == PAGE and finding.key.subject not in known
-        ended |= self._end_parts(context.at_us)
-        return transitions + self._move(opened or ended, report, context)
+        changed = self._end_parts(context.at_us) or opened or bool(ended)
+        return transitions + self._move(changed, report, context, why_ended(ended))
 
     def end(self, ends: Iterable[FindingEnd], context: TransitionContext) -> list[Transition]:
         """End findings that their causes know to be over."""
@@ -223,24 +227,26 @@ class IncidentBook:
             self.ended_us[key] = at_us
         return bool(ended)
 
-    def _end(self, book: Findings, measurements: Measurements, at_us: int) -> bool:
-        """Remove the findings that ended; True if there were any."""
-        ended = []
+    def _end(self, book: Findings, measurements: Measurements, at_us: int) -> list[str]:
+        """Remove the findings that ended; gives for each why, "" where its windows tell."""
+        ended = {}
         for key, known in book.items():
             now = measurements.now(known, end_windows(known.base_windows, self._longest))
-            if now is not None and has_ended(now.exceedance, now.left):
-                ended.append(key)
+            if isinstance(now, str):
+                ended[key] = now
+            elif now is not None and has_ended(now.exceedance, now.left):
+                ended[key] = ""
         for key in ended:
             del book[key]
             self.ended_us[key] = at_us
-        return bool(ended)
+        return list(ended.values())
 
     # the incident
 
     def _move(self, changed: bool, report: bool, context: TransitionContext, reason: str = "") -> list[Transition]:
         """The transition, if the incident changed; opened or ended findings wait until one is to `report`.
 
-        `reason` says why the incident resolves, if no windows do.
+        `reason` says why findings ended, or the incident resolves, if no windows say so.
         """
         findings, incident = worst_first(self.open), self.incident
         if incident is None:
@@ -261,7 +267,7 @@ class IncidentBook:
             self.pages += 1
             self.tickets -= 1
         name = "escalated" if now > before else "deescalated" if now < before else "updated"
-        return [incident.step(name, findings, context, self._summary(findings, incident, context))]
+        return [incident.step(name, findings, context, self._summary(findings, incident, context) + also_ended(reason))]
 
     def _begin(self, findings: tuple[Finding, ...], context: TransitionContext) -> Transition:
         first_end = min(finding.window.end_us for finding in findings)
@@ -323,7 +329,7 @@ class IncidentBook:
             incident.since_us = min(incident.since_us, former.since_us)
         for key, known in self.open.items():
             now = None if measurements is None else measurements.now(known, _level_windows(known))
-            self.lasting[key] = known.lasting(known.finding.effect if now is None else now.effect)
+            self.lasting[key] = known.lasting(now.effect if isinstance(now, Now) else known.finding.effect)
         stood = lasted(context.at_us - (incident.opened_at if incident.paged_us is None else incident.paged_us))
         incident.become(TICKET, context.at_us)
         incident.number += 1
@@ -337,23 +343,23 @@ class IncidentBook:
     def _follow_lasting(self, measurements: Measurements, context: TransitionContext) -> list[Transition]:
         """End findings of the lasting ticket; gives the transition if any ended."""
         incident = self.lasting_incident
-        if incident is None or not self._end(self.lasting, measurements, context.at_us):
-            return []
-        return self._lasting_now(incident, context)
+        ended = [] if incident is None else self._end(self.lasting, measurements, context.at_us)
+        return self._lasting_now(incident, context, why_ended(ended)) if incident is not None and ended else []
 
     def _lasting_now(self, incident: Incident, context: TransitionContext, reason: str = "") -> list[Transition]:
-        """The transition of the lasting ticket after it lost findings; `reason` if they did not end."""
+        """The transition of the lasting ticket after it lost findings; `reason` if no windows ended them."""
         findings = worst_first(self.lasting)
         if not findings:
             self.lasting_incident = None
             return [self._finish(incident, context, reason)]
         incident.number += 1
-        return [incident.step("updated", findings, context, f"{context.name}: lasting: {in_words(findings)}")]
+        summary = f"{context.name}: lasting: {in_words(findings)}{also_ended(reason)}"
+        return [incident.step("updated", findings, context, summary)]
 
     def _has_grown(self, lasting: OpenFinding, measurements: Measurements) -> bool:
         """Whether the effect is 1.5 times its level, measured over as many windows as the level."""
         now = measurements.now(lasting, _level_windows(lasting))
-        return now is not None and is_news(now.effect, lasting.level)
+        return isinstance(now, Now) and is_news(now.effect, lasting.level)
 
     # state
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,8 @@ KEPT: Final = 10
 MAX_HEADLINES: Final = 20
 #: findings named in the summary of a resolved incident
 MAX_NAMED: Final = 5
+#: reasons that a message gives for findings that ended at one moment
+MAX_REASONS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +60,14 @@ def end_summary(model: str, opened_at: int, ended_at: int, keys: list[FindingKey
     what = listed(names, MAX_NAMED)
     why = f" ({reason})" if reason else ""
     return f"{model}: resolved{why} after {lasted(ended_at - opened_at)}" + (f"; it was {what}" if what else "")
+
+
+def why_ended(reasons: Iterable[str]) -> str:
+    """Why findings ended at one moment, "" where any ended by its windows."""
+    each = dict.fromkeys(reasons)
+    return listed(each, MAX_REASONS) if "" not in each else ""
+
+
+def also_ended(reason: str) -> str:
+    """The same at the end of the summary of an incident that goes on."""
+    return f"; no longer in it: {reason}" if reason else ""

@@ -103,6 +103,11 @@ class LabelPyramid:
         #: the windows that ended, for whoever writes them down; not state
         self.ended: deque[LabelWindow] = deque(maxlen=_KEPT)
 
+    @property
+    def longest(self) -> int:
+        """The longest length in base windows."""
+        return 1 << (self.lengths - 1)
+
     def add(self, start_us: int, end_us: int, tally: LabelTally, records: Records) -> list[LabelWindow]:
         """Add the next cohort; returns the windows that end with it, shortest first: none while a base window fills."""
         if not self._rows(tally):

@@ -111,8 +111,10 @@ def _of_thousand(share: float) -> str:
     return f"{1000 * share:,.0f}" if 1000 * share >= 1 else number(1000 * share)
 
 
-def detail(change: Change, tally: LabelTally, reference: LabelTally, rows: int, meaning: Meaning) -> str:
-    """The figures of a window beside those of the reference."""
+def detail(
+    change: Change, tally: LabelTally, reference: LabelTally, rows: int, meaning: Meaning, new_classes: float = 0.0
+) -> str:
+    """The figures of a window beside those of the reference; `new_classes` as in `headline`."""
     now, before = figures(tally, meaning), figures(reference, meaning)
     value, was = shown(change.figure, change.now, meaning), shown(change.figure, change.before, meaning)
     if change.figure == CALIBRATION_ERROR:
@@ -127,13 +129,15 @@ def detail(change: Change, tally: LabelTally, reference: LabelTally, rows: int, 
         for name in _BESIDE
         if name in now and name in before and name != change.figure
     ]
-    new = new_classes(tally, reference)
-    of_new = [_of_new_classes(new)] if new else []
+    of_new = [_of_new_classes(new_classes)] if new_classes else []
     return f"by {many(rows, 'label')}: {'; '.join([first, *told[:_MOST_BESIDE], *of_new])}"
 
 
 def new_classes(tally: LabelTally, reference: LabelTally) -> float:
-    """The share of labels whose class is none of the reference's, where that has classes."""
+    """The share of labels whose class is none of the reference's, where that has classes.
+
+    `reference` has all labels, also for a `tally` of a segment.
+    """
     known = {name for pair in reference.pairs for name in pair}
     new = sum(count for (label, _), count in tally.pairs.items() if label not in known)
     return new / tally.paired if known and new > 0 and tally.paired > 0 else 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
@@ -38,6 +38,7 @@ from tests.engine import (
     admission_of,
     pipeline_of,
     replayed,
+    run_to_end,
     settings,
     transitions_in,
 )
@@ -257,6 +258,38 @@ def valued(events: int, seed: int, more: float) -> list[Event]:
 def reference_with_values() -> Reference:
     source = partial(MemorySource, {EVENTS: valued(10_000, 1, 0.0)})
     return build_reference(settings(HORIZON), CREDIT, source, ManualClock(NOW_US), EventRange(rows=9_000))
+
+
+def after_a_restart(
+    of: Sequence[Event], known: Reference, before: Mapping[str, object], after: Mapping[str, object]
+) -> list[tuple[str, str]]:
+    """Transition and summary of what is sent at a restart with other settings, in which nothing else comes."""
+    source, outputs = MemorySource({EVENTS: list(of)}), Recorded()
+    asked, again = settings({**HORIZON, **before}), Recorded()
+    made, _ = pipeline_of(asked, admission_of(asked, known), source, outputs)
+    run_to_end(made, source)
+    made.checkpoint()
+    assert outputs.reported[-1].severity == "page"
+    asked = settings({**HORIZON, **after})
+    made, _ = pipeline_of(asked, admission_of(asked, known), source, again)
+    assert made.restore(outputs.saved[-1]) == []
+    made.checkpoint()
+    return [(one.transition, one.summary) for one in again.reported]
+
+
+def test_a_finding_that_other_settings_do_not_want_ends_at_the_restart_and_says_why() -> None:
+    of, known = stream(8_000, 2, judge=-0.05), reference()
+    (sent,) = after_a_restart(of, known, {}, {"outcomes": {"judge": {"direction": "up"}}})
+    assert sent[0] == "resolved"
+    assert "(settings changed)" in sent[1]
+    assert after_a_restart(of, known, {}, {"outcomes": {"judge": {"direction": "down"}}}) == []
+
+
+def test_a_cost_that_is_a_gain_after_a_restart_ends_and_says_why() -> None:
+    of, known = valued(8_000, 2, 0.25), reference_with_values()
+    (sent,) = after_a_restart(of, known, {}, {"labels": {"horizon": "1h", "value": "gain"}})
+    assert sent[0] == "resolved"
+    assert "(settings changed)" in sent[1]
 
 
 def test_the_value_of_labels_is_a_cost_or_a_gain_of_a_thousand_predictions() -> None:

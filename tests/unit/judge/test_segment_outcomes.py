@@ -303,6 +303,36 @@ def test_a_file_gives_the_segments_back_and_is_checked() -> None:
     assert "segments[0]: its kind and categories are others" in fault_of({**body, "hash": "sha256:0"})
 
 
+def without_low(of: Sequence[Event], begin: int) -> list[Event]:
+    """No prediction from that one on is of EDU=low."""
+    gone = {one["id"] for one in of if one["type"] == "prediction" and one["features"]["EDU"] == "low"}
+    return [one for one in of if one["id"] not in gone or int(one["id"][2:]) < begin]
+
+
+@pytest.mark.parametrize("moved", [-0.15, 0.15])
+def test_a_finding_of_a_segment_that_goes_away_ends_and_says_so(moved: float) -> None:
+    def worse(edu: str, at: int) -> tuple[float, float]:
+        return (moved, 0.0) if edu == "low" and at >= 2_500 else (0.0, 0.0)
+
+    muted = {"topic": {"mute": True}}
+    got = transitions_in(lines(without_low(stream(14_000, 5, worse), 6_000), outcomes=muted))
+    of_low = [any(one["segment"] == "EDU=low" and one["cause"] == "outcome" for one in of["findings"]) for of in got]
+    opened = of_low.index(True)
+    ended = of_low.index(False, opened)
+    assert not any(of_low[ended:])
+    assert "no more values in EDU=low" in got[ended]["summary"]
+    assert "no more values in EDU=low" not in json.dumps(got[:ended])
+
+
+def test_a_finding_of_a_segment_that_recovers_ends_by_its_windows() -> None:
+    def worse(edu: str, at: int) -> tuple[float, float]:
+        return (-0.15, 0.0) if edu == "low" and 2_500 <= at < 6_000 else (0.0, 0.0)
+
+    got = transitions_in(lines(stream(12_000, 5, worse), outcomes={"topic": {"mute": True}}))
+    assert got[-1]["transition"] == "resolved"
+    assert "values in EDU=low" not in json.dumps(got)
+
+
 def test_texts_among_numbers_and_unknown_names_are_bounded_in_segments() -> None:
     of = stream(400, 7, usual)
     for at, one in enumerate(one for one in of if one["type"] == "label"):

@@ -33,6 +33,7 @@ from tests.engine import (
     MemorySource,
     admission_of,
     build,
+    event,
     replayed,
     settings,
     transitions_in,
@@ -157,6 +158,36 @@ def test_a_fall_in_one_segment_names_it() -> None:
     assert int(accuracy["detail"].split()[1].replace(",", "")) < len(rows)
     assert "in EDU=low of 1,000 predictions about" in opened["summary"]
     assert "more are wrong than in the reference, not so in the others" in opened["summary"]
+
+
+def of_classes(events: int, seed: int, class_of: Callable[[bool, int, float], str]) -> list[Event]:
+    """Predictions of a or b where EDU is low, else of a, b or c; one label in ten is a or b, whatever was predicted.
+
+    `class_of(is_low, place, lot)` gives another label, "" where it is as usual.
+    """
+    lots = np.random.default_rng(seed).random((events, 4)).tolist()
+    made = []
+    for at, (low, predicted, wrong, lot) in enumerate(lots):
+        is_low = low < 0.4
+        own = "ab"[int(2 * predicted)] if is_low else "abc"[int(3 * predicted)]
+        usual = own if wrong < 0.9 else "ab"[wrong < 0.95]
+        label = class_of(is_low, at, lot) or usual
+        made.append(
+            event(at * 0.5, id=f"p{at}", features={"EDU": "low" if is_low else "high"}, prediction=own, label=label)
+        )
+    return made
+
+
+@pytest.mark.parametrize(("label", "is_new"), [("c", False), ("d", True)])
+def test_a_class_that_only_a_segment_never_had_is_none_that_the_reference_never_had(label: str, is_new: bool) -> None:
+    asked = settings({"task": "multiclass", "segments": ["EDU"]})
+    known = build(asked, of_classes(8_000, 1, lambda *_: ""))
+    stream = of_classes(6_000, 2, lambda low, at, lot: label if low and at >= CHANGE and lot < 0.3 else "")
+    got, _ = replayed(asked, known, MemorySource({EVENTS: stream}))
+    found = [one for one in findings(got) if one["segment"] == "EDU=low" and one["cause"] == "performance"]
+    assert found
+    said = json.dumps([line["summary"] for line in transitions_in(got)] + [one["detail"] for one in found])
+    assert ("a class that the reference never had" in said) == is_new
 
 
 def test_a_fall_of_all_is_told_once() -> None:
