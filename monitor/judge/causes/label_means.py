@@ -40,6 +40,8 @@ Spend = Callable[[int, int, int], float]
 OfFinding = tuple[Side, int | None, InSegment | None]
 #: where the windows that tell the end of a finding have too few rows, so many times as many of them tell it
 LONGER: Final = 2
+#: of an effect where all of the reference is one number
+OWN_UNIT: Final = "in its own unit"
 #: why a finding ends that an earlier version left open when settings changed
 NOT_WANTED: Final = "the settings do not ask for it"
 
@@ -97,7 +99,8 @@ class LabelMeans(ABC):
         return self._bounds(inside.side, inside.segment)
 
     def _bounds(self, side: Side, segment: int | None = None) -> Bounds:
-        least = self.policy.least_effect(self.cause(side), self.policy_name, self.least(side))
+        default = self.least(side) if self._has_scale(side) else 0.0
+        least = self.policy.least_effect(self.cause(side), self.policy_name, default)
         return Bounds(self.alpha, side.room + self.allowed(side), least * self._scale(side, segment))
 
     def _measure(self, side: Side, moments: Floats, windows: Sequence[LabelWindow]) -> Measured:
@@ -105,7 +108,15 @@ class LabelMeans(ABC):
         return measured(side, moments, windows, self.known, self._bounds(side))
 
     def _scale(self, side: Side, segment: int | None) -> float:
-        return self.scale(side, self._moments if segment is None else self.segments.known[segment].moments)
+        """A change that is an effect of 1; where all of the reference is one number, 1 as is shown."""
+        whole = self.scale(side, self._moments) or 1.0 / abs(self.shown(side, 1.0) - self.shown(side, 0.0))
+        if segment is None:
+            return whole
+        own = self.scale(side, self.segments.known[segment].moments)
+        return max(own, whole) if self.of_all else own or whole
+
+    def _has_scale(self, side: Side) -> bool:
+        return self.scale(side, self._moments) > 0
 
     def latest(self, at_us: int) -> LabelWindow | None:
         """The newest rows, about 1,000 of them; None where they stopped coming before `at_us`."""
@@ -134,7 +145,7 @@ class LabelMeans(ABC):
             threshold=self.shown(side, limit),
             p=chance(float(own.higher[at] - side.room) / error, float(own.skew[at]), float(run.freedom[0])),
             effect=effect,
-            effect_unit=self.effect_unit(side),
+            effect_unit=self.effect_unit(side) if self._has_scale(side) else OWN_UNIT,
             exceedance=float(found.over[at]),
             direction=self.direction(side),
             detail=detail,
@@ -210,6 +221,8 @@ class LabelMeans(ABC):
     policy_name = ""
     #: what their rows are
     called = "labels"
+    #: whether a change in a segment is small beside what all rows have, however little the segment's own vary
+    of_all = False
 
     @abstractmethod
     def cause(self, side: Side) -> str:
@@ -225,7 +238,7 @@ class LabelMeans(ABC):
 
     @abstractmethod
     def scale(self, side: Side, moments: Floats) -> float:
-        """A change that is an effect of 1, by the moments (F, 4) of the reference."""
+        """A change that is an effect of 1, by the moments (F, 4) of the reference; 0 where these tell none."""
 
     def allowed(self, side: Side) -> float:
         """A rise that settings allow."""

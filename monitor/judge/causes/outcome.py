@@ -36,7 +36,7 @@ from monitor.stats.bins.reference_bins import NUMERIC
 from monitor.stats.performance.figures import COST, VALUE_FIGURE
 from monitor.stats.performance.judged_errors import LEAST_EFFECTS, other_side
 from monitor.stats.performance.label_tally import LabelTally
-from monitor.stats.performance.outcome_tally import LABEL_VALUE, OutcomeTally
+from monitor.stats.performance.outcome_tally import LABEL_VALUE, LEAST_SPREAD, NEAREST, OutcomeTally
 from monitor.stats.tallies.block import Block
 from monitor.stats.testing.mean_difference import ROWS, SQUARES, SUM
 
@@ -61,6 +61,7 @@ class OneOutcome(LabelMeans):
     """One outcome of a model version: its windows, and what is compared in them."""
 
     called = "values"
+    of_all = True
 
     def __init__(
         self, name: str, outcome: ReferenceOutcome, prepared: PreparedReference, policy: Policy, around: Around
@@ -128,8 +129,10 @@ class OneOutcome(LabelMeans):
             return 1.0
         own = moments[side.place]
         if self.is_value:
-            return max(abs(float(own[SUM] / own[ROWS])), 1e-12)
-        return max(math.sqrt(max(own[SQUARES] / own[ROWS] - (own[SUM] / own[ROWS]) ** 2, 0.0)), 1e-12)
+            return abs(float(own[SUM] / own[ROWS]))
+        mean = float(own[SUM] / own[ROWS])
+        deviation = math.sqrt(max(float(own[SQUARES] / own[ROWS]) - mean**2, 0.0))
+        return deviation if deviation > 2 * max(LEAST_SPREAD * abs(mean), NEAREST) else 0.0
 
     def direction(self, side: Side) -> str:
         return UP if side.upwards else DOWN
@@ -151,7 +154,7 @@ class OneOutcome(LabelMeans):
         if segment is not None:
             name, reference = self.segments.names[segment], of.segments[segment].tally
         own = window.of(segment).outcomes.get(self.name, OutcomeTally())
-        said = headline(moved, effect, self.policy.model.labels.value, name)
+        said = headline(moved, effect if self._has_scale(side) else None, self.policy.model.labels.value, name)
         return said, detail(moved, own, reference, of.counted(own))
 
     def in_segments(self, labels: LabelTally) -> Iterator[tuple[str, OutcomeTally, OutcomeTally | None]]:

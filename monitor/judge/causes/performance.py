@@ -90,7 +90,7 @@ class ErrorMeans(LabelMeans):
         if not LEAST_EFFECTS[side.figure].relative:
             return 1.0
         own = moments[self._figures.index(MAE if side.figure == BIAS else side.figure)]
-        return max(abs(float(own[SUM] / max(own[ROWS], 1.0))), 1e-12)
+        return abs(float(own[SUM] / max(own[ROWS], 1.0)))
 
     def allowed(self, side: Side) -> float:
         unit = abs(shown(side.figure, 1.0, self.meaning) - shown(side.figure, 0.0, self.meaning))

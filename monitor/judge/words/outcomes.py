@@ -17,16 +17,17 @@ class Moved(NamedTuple):
     now: float
 
 
-def headline(moved: Moved, effect: float, value: str = "cost", segment: str = "") -> str:
+def headline(moved: Moved, effect: float | None, value: str = "cost", segment: str = "") -> str:
     """What changed, in a short sentence; in the predictions of a segment, where one is named.
 
-    `value` is what the value of labels is, a cost or a gain.
+    `effect` is in standard deviations, None where the reference's values are all the same; `value` is what the value of
+    labels is, a cost or a gain.
     """
     said = _headline(moved, effect, value)
     return f"in {segment} {said}, not so in the others" if segment else said
 
 
-def _headline(moved: Moved, effect: float, value: str) -> str:
+def _headline(moved: Moved, effect: float | None, value: str) -> str:
     if moved.name == LABEL_VALUE:
         does = "cost" if value == "cost" else "bring"
         return (
@@ -36,6 +37,8 @@ def _headline(moved: Moved, effect: float, value: str) -> str:
     if moved.category is not None:
         return f"{moved.name}: the share of {moved.category} {way} from {percent(moved.before)} to {percent(moved.now)}"
     change = f"from {number(moved.before)} to {number(moved.now)}"
+    if effect is None:
+        return f"{moved.name} was always {number(moved.before)}: its mean {way} to {number(moved.now)}"
     return f"the mean of {moved.name} {way} {change}, by {number(abs(effect))} standard deviations"
 
 

@@ -33,7 +33,7 @@ _HALF: Final = 31
 #: bits of the integer that a float is a multiple of a power of 2 of
 _MANTISSA: Final = 53
 #: a spread is not taken for smaller than this part of the mean: floats could not tell it from powers of the numbers
-_LEAST_SPREAD: Final = 2.0**-12
+LEAST_SPREAD: Final = 2.0**-12
 #: counts texts that are no category of the reference, and texts among numbers
 OTHER: Final = "(other)"
 #: the `value` of labels is counted as the outcome without a name
@@ -202,7 +202,7 @@ def _central(tally: OutcomeTally) -> tuple[float, float]:
     n, first, second, third = tally.summed, tally.total, tally.squares, tally.cubes
     spread = max(n * second - first**2, 0) / (n**2 * UNIT**2)
     cubed = (n**2 * third - 3 * n * first * second + 2 * first**3) / (n**3 * UNIT**3)
-    return max(spread, (_LEAST_SPREAD * first / (n * UNIT)) ** 2), cubed
+    return max(spread, (LEAST_SPREAD * first / (n * UNIT)) ** 2), cubed
 
 
 def category_moments(tally: OutcomeTally, category: str) -> Floats:

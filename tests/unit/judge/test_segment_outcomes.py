@@ -303,6 +303,50 @@ def test_a_file_gives_the_segments_back_and_is_checked() -> None:
     assert "segments[0]: its kind and categories are others" in fault_of({**body, "hash": "sha256:0"})
 
 
+def refunds(events: int, seed: int, share: Callable[[str, int], float]) -> list[Event]:
+    """A refund of 10 for so many predictions, else one of 0."""
+    lots = np.random.default_rng(seed).random((events, 2)).tolist()
+    made: list[Event] = []
+    for at, (event, (lot, wait)) in enumerate(zip(Credit(events, seed=seed), lots, strict=True)):
+        refund = 10.0 if lot < share(event["features"]["EDU"], at) else 0.0
+        ts = event["ts"] + round((2 + 4 * wait) * MINUTE_US)
+        made += [event, LABEL | {"id": event["id"], "ts": ts, "label": 1, "outcomes": {"refund": refund}}]
+    return sorted(made, key=lambda one: one["ts"])
+
+
+def refund_findings(usual_share: float, **outcome: object) -> list[dict[str, Any]]:
+    """Of a tenth of EDU=high, which never had any, where the others have them as in the reference."""
+    asked = tree("EDU", outcomes={"refund": outcome})
+
+    def before(edu: str, _at: int) -> float:
+        return 0.0 if edu == "high" else usual_share
+
+    def after(edu: str, at: int) -> float:
+        return 0.1 if edu == "high" and at >= CHANGE else before(edu, at)
+
+    source = partial(MemorySource, {EVENTS: refunds(10_000, 1, before)})
+    known = build_reference(asked, CREDIT, source, ManualClock(NOW_US), EventRange(rows=9_500))
+    got = findings(replayed(asked, known, MemorySource({EVENTS: refunds(9_000, 2, after)}))[0])
+    assert got
+    return got
+
+
+def test_a_change_of_a_segment_that_had_one_value_alone_is_measured_by_all_values() -> None:
+    found = [one for one in refund_findings(0.3) if one["segment"] == "EDU=high"]
+    assert found
+    for one in found:
+        assert one["effect"] == pytest.approx(one["value"] / 4.0, rel=0.2)  # a deviation of about 10 sqrt(0.17 x 0.83)
+    assert {one["severity"] for one in refund_findings(0.3, least_effect=1e6)} == {"ticket"}
+
+
+def test_a_change_of_an_outcome_that_had_one_value_alone_is_told_in_its_own_unit() -> None:
+    found = refund_findings(0.0)
+    for one in found:
+        assert one["effect"] <= one["value"] < 10
+        assert one["effect_unit"] == "in its own unit"
+    assert {one["severity"] for one in refund_findings(0.0, least_effect=5)} == {"ticket"}
+
+
 def without_low(of: Sequence[Event], begin: int) -> list[Event]:
     """No prediction from that one on is of EDU=low."""
     gone = {one["id"] for one in of if one["type"] == "prediction" and one["features"]["EDU"] == "low"}
