@@ -293,13 +293,13 @@ def test_a_cost_that_is_a_gain_after_a_restart_ends_and_says_why() -> None:
 
 
 def test_the_value_of_labels_is_a_cost_or_a_gain_of_a_thousand_predictions() -> None:
-    of = valued(8_000, 2, 0.25)
+    of = valued(6_000, 2, 0.25)
     for value, is_found in (("cost", True), ("gain", False)):
         model = HORIZON | {"labels": {"horizon": "1h", "value": value}}
         got, _ = replayed(settings(model), reference_with_values(), MemorySource({EVENTS: of}))
         shown = got[-1]["models"][0]
         amounts = sum(one["value"] for one in of if "value" in one)
-        assert shown["performance"]["value_per_thousand"]["realised"] == pytest.approx(1000 * amounts / 8_000, rel=1e-9)
+        assert shown["performance"]["value_per_thousand"]["realised"] == pytest.approx(1000 * amounts / 6_000, rel=1e-9)
         assert shown["outcomes"] == {}
         found = [one for line in transitions_in(got) for one in line["findings"] if one["cause"] == "cost"]
         assert bool(found) == is_found

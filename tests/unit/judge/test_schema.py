@@ -218,12 +218,16 @@ def test_what_has_no_features_has_none(value: bytes | None) -> None:
 
 def test_every_event_of_an_array_has_its_turn() -> None:
     value = raw([{"features": {f"f{at}": float("nan")}} for at in range(5)])
-    turns: Counter[int] = Counter()
-    for offset in sampled(np.arange(100_000)).tolist():
-        found = one_event(value, offset)
+    offsets = sampled(np.arange(100_000))
+    batch, rows, turns = batch_of([value] * len(offsets)), list(range(len(offsets))), Counter[int]()
+    batch.offsets[:] = offsets
+    every, again = (NativeDecoder(lambda _: None, Rules(LIMITS, 0)).features(batch, rows) for _ in range(2))
+    for offset, found, same in zip(offsets.tolist(), every, again, strict=True):
         assert found is not None
         assert [*found.features] == [f"f{found.place}"]
-        assert one_event(value, offset) == found
+        assert same == found
+        if found.place not in turns:
+            assert one_event(value, offset) == found, "whatever else is in the batch"
         turns[found.place] += 1
     assert sorted(turns) == [0, 1, 2, 3, 4]
     assert chisquare([turns[at] for at in range(5)]).pvalue > 0.001

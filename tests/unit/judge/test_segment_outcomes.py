@@ -45,7 +45,7 @@ from tests.engine import (
 )
 
 MINUTE_US = 60_000_000
-CHANGE = 4_000
+CHANGE = 2_000
 LABEL = {"type": "label", "model": "credit", "version": "1"}
 NAMED = {"EDU": ("high", "middle", "low", "none"), "region": ("n", "s")}
 #: how much the judge's score moves, and how many more topics are refunds, by EDU and place
@@ -68,7 +68,8 @@ def all_are_worse(_edu: str, at: int) -> tuple[float, float]:
     return (-0.15, 0.25) if at >= CHANGE else (0.0, 0.0)
 
 
-def stream(events: int, seed: int, moved: Moved) -> list[Event]:
+@cache
+def stream(events: int, seed: int, moved: Moved) -> Sequence[Event]:
     """A judge's score, a topic and a value for each prediction, 2 to 6 minutes later; a tag `region` for two of three.
 
     One score in fifty is replaced; of one prediction in a hundred both outcomes are taken back, of another its label.
@@ -95,12 +96,17 @@ def stream(events: int, seed: int, moved: Moved) -> list[Event]:
             made.append(LABEL | {"id": event["id"], "ts": ts + MINUTE_US, "outcomes": taken})
         elif again < 0.04:
             made.append(LABEL | {"id": event["id"], "ts": ts + MINUTE_US, "label": None})
-    return sorted(made, key=lambda one: one["ts"])
+    return tuple(sorted(made, key=lambda one: one["ts"]))
+
+
+def with_a_change() -> Sequence[Event]:
+    """What several tests look at: one segment is worse from CHANGE on."""
+    return stream(5_500, 2, low_is_worse)
 
 
 @cache
 def reference() -> Reference:
-    source = partial(MemorySource, {EVENTS: stream(10_000, 1, usual)})
+    source = partial(MemorySource, {EVENTS: list(stream(10_000, 1, usual))})
     return build_reference(tree("EDU", "region"), CREDIT, source, ManualClock(NOW_US), EventRange(rows=9_500))
 
 
@@ -110,6 +116,11 @@ def lines(of: Sequence[Event], partitions: int = 1, *, windows: bool = False, **
         at = int(one["id"][2:]) % partitions
         parts[Partition(EVENTS.topic, at)].append(one)
     return replayed(tree("EDU", "region", **over), reference(), MemorySource(parts), windows=windows)[0]
+
+
+@cache
+def lines_with_a_change() -> list[dict[str, Any]]:
+    return lines(with_a_change(), windows=True)
 
 
 def findings(got: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -143,8 +154,7 @@ def last_values(of: Sequence[Event]) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def test_what_each_segment_has_is_that_of_its_last_values_one_by_one() -> None:
-    of = stream(2_000, 3, low_is_worse)
-    summary, expected = lines(of)[-1]["models"][0], last_values(of)
+    summary, expected = lines_with_a_change()[-1]["models"][0], last_values(with_a_change())
     assert summary["segments"].keys() == expected.keys()
     for segment, own in summary["segments"].items():
         judge, topic, value = (list(expected[segment][name].values()) for name in ("judge", "topic", LABEL_VALUE))
@@ -156,7 +166,7 @@ def test_what_each_segment_has_is_that_of_its_last_values_one_by_one() -> None:
 
 
 def test_windows_and_the_summary_in_words_have_them() -> None:
-    got = lines(stream(2_000, 3, low_is_worse), windows=True)
+    got = lines_with_a_change()
     of = [one for one in got if one["kind"] == "window" and one["subject"] == "outcome.judge"]
     assert of
     for one in of:
@@ -194,14 +204,14 @@ def test_reference_show_and_check_say_in_which_segments_they_are_judged() -> Non
 
 
 def test_nothing_depends_on_partitions() -> None:
-    of = stream(6_000, 4, low_is_worse)
-    one, several = lines(of), lines(of, 3)
+    one, several = lines_with_a_change(), lines(with_a_change(), 3)
+    assert findings(one)
     assert several[-1]["models"] == one[-1]["models"]
     assert findings(several) == findings(one)
 
 
 def test_a_change_in_one_segment_names_it_and_no_other() -> None:
-    got = lines(stream(9_000, 2, low_is_worse))
+    got = lines_with_a_change()
     own = [one for one in findings(got) if one["segment"]]
     assert {one["segment"] for one in own} == {"EDU=low"}
     by_subject = {(one["subject"], one.get("figure", "")): one for one in own}
@@ -210,7 +220,7 @@ def test_a_change_in_one_segment_names_it_and_no_other() -> None:
     assert (judge["cause"], judge["severity"], judge["direction"]) == ("outcome", "page", "down")
     assert judge["value"] == pytest.approx(0.45, abs=0.03)
     assert judge["effect"] == pytest.approx(0.15 / 0.15, rel=0.3)
-    rows = sum(one["type"] == "prediction" and one["features"]["EDU"] == "low" for one in stream(9_000, 2, usual))
+    rows = sum(one["type"] == "prediction" and one["features"]["EDU"] == "low" for one in with_a_change())
     assert 20 <= int(judge["detail"].split()[1].replace(",", "")) < rows
     opened = next(line for line in transitions_in(got) if any(one["segment"] for one in line["findings"]))
     assert CHANGE < opened["predictions"] <= CHANGE + 3_000
@@ -220,23 +230,22 @@ def test_a_change_in_one_segment_names_it_and_no_other() -> None:
 
 
 def test_a_change_of_all_is_told_once() -> None:
-    found = findings(lines(stream(9_000, 5, all_are_worse)))
+    found = findings(lines(stream(5_500, 5, all_are_worse)))
     assert {one["subject"] for one in found} == {"outcome.judge", "outcome.topic"}
     assert {one["segment"] for one in found} == {""}
 
 
 def test_nothing_is_found_where_nothing_changed() -> None:
-    assert not findings(lines(stream(16_000, 6, usual)))
+    assert not findings(lines(stream(9_000, 6, usual)))
 
 
 def test_the_settings_of_an_outcome_are_those_of_its_segments() -> None:
-    of = stream(9_000, 2, low_is_worse)
     cases: tuple[tuple[dict[str, dict[str, object]], set[str]], ...] = (
         ({"judge": {"severity": "ticket"}, "topic": {"mute": True}}, {"ticket"}),
         ({"judge": {"direction": "up"}, "topic": {"mute": True}}, set()),
     )
     for model, severities in cases:
-        found = [one for one in findings(lines(of, outcomes=model)) if one["segment"]]
+        found = [one for one in findings(lines(with_a_change(), outcomes=model)) if one["segment"]]
         assert {one["severity"] for one in found} == severities
         assert {one["subject"] for one in found} <= {"outcome.judge"}
 
@@ -378,7 +387,7 @@ def test_a_finding_of_a_segment_that_recovers_ends_by_its_windows() -> None:
 
 
 def test_texts_among_numbers_and_unknown_names_are_bounded_in_segments() -> None:
-    of = stream(400, 7, usual)
+    of = [dict(one) for one in stream(400, 7, usual)]
     for at, one in enumerate(one for one in of if one["type"] == "label"):
         one["outcomes"] = {"judge": "late" if at % 4 == 0 else 0.5, "weather": at}
     made, _ = pipeline_of(
