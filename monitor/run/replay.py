@@ -119,8 +119,7 @@ def replay(
     if labels_alone := 0 < accepted == labels and not gone:
         lost.append(f"{many(labels, 'label')} and nothing else: they are counted, and there was nothing to judge")
     lost += _columns_without_values(fleet, pipeline)
-    lost += _beyond_horizon(fleet)
-    lost += no_id_lines(pipeline, settings, admission)
+    lost += [*_beyond_horizon(fleet), *no_id_lines(pipeline, settings, admission)]
     lost += [not_judged(warmup) for warmup in _without_reference(pipeline)]
     failed = (
         ""
