@@ -190,6 +190,10 @@ class Recorded:
         self.committed: list[dict[Partition, int]] = []
         self.failing: set[str] = set()
 
+    def begin_process(self) -> None:
+        """Another process goes on: what it says has changed since is told to it alone."""
+        self._parts.clear()
+
     def _called(self, name: str) -> None:
         self.calls.append(name)
         if name in self.failing:

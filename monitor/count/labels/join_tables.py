@@ -265,7 +265,7 @@ class JoinTables:
         before = self.predictions.first
         uncut = int(np.count_nonzero(alive[: max(self.uncut_before - before, 0)]))
         predictions = self.predictions.keep(alive)
-        self.uncut_before = self.predictions.first + uncut
+        self.uncut_before = self.predictions.first + uncut if uncut else 0
         for beside in self._beside():
             beside.keep(alive)
         waiting = self.states.column(0) != DONE

@@ -237,6 +237,7 @@ def test_a_restart_in_the_middle_changes_nothing() -> None:
                 read, made = dict(source.next), pipeline_of(tree, admission_of(tree, reference()), source, outputs)[0]
                 assert restored(made, loaded, ClusterDescription(CLUSTER, {})) == []
                 source.next = read
+                outputs.begin_process()
         sent = [one.to_json() for one in outputs.reported]
         assert [one for one in sent if one["findings"] and one["findings"][0]["cause"] == "outcome"]
         assert expected in (None, sent)

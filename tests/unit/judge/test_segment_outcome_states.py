@@ -42,6 +42,7 @@ def restarted(made: Pipeline, source: MemorySource, outputs: Recorded, *, older:
     read, again = dict(source.next), pipeline_of(asked, admission_of(asked, reference()), source, outputs)[0]
     assert restored(again, loaded, ClusterDescription(CLUSTER, {})) == []
     source.next = read
+    outputs.begin_process()
     return again
 
 
