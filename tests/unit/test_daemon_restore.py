@@ -14,9 +14,7 @@ from monitor.errors import UsageError
 from monitor.kafka.topics import ClusterDescription
 from monitor.pipeline import Pipeline
 from monitor.run.daemon import restored
-from monitor.state import codec
 from monitor.state.directory import Loaded, StateDirectory
-from monitor.state.parts import whole_tree
 from tests.engine import (
     EVENTS,
     Credit,
@@ -29,6 +27,7 @@ from tests.engine import (
     settings,
 )
 from tests.golden_state import CLUSTER, GOLDEN
+from tests.restarts import loaded_state
 
 TASK, MODEL, JOIN, OUTBOX = "task/0", 'model/["credit", "1"]', "join/credit", "outbox"
 TASK_LABELS, MODEL_LABELS = "task_labels/0", 'model_labels/["credit", "1"]'
@@ -48,9 +47,7 @@ def pipeline() -> Pipeline:
 def saved() -> Loaded:
     made = pipeline()
     run_to_end(made, MemorySource({}))
-    cut = made.to_state()
-    parts = {part.name: codec.decode(codec.encode(part.tree())) for part in cut.parts}
-    return Loaded(whole_tree(cut.whole) | {"cluster": CLUSTER}, parts, 3, Path("checkpoint-3"), ())
+    return loaded_state(made)
 
 
 def refused(loaded: Loaded) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.findings import Finding
-from monitor.judge.windows.all_values import Moments, in_reference, in_window, moments
+from monitor.judge.windows.all_values import Moments, in_reference, in_window, mean_outside, moments
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.reference.column import Column
@@ -23,8 +23,6 @@ from monitor.stats.bins.numeric_bins import values_within
 from monitor.stats.tallies.tally import (
     BELOW,
     FAR_COUNT,
-    FAR_SUM,
-    FAR_UNIT,
     OUTSIDE_COUNT,
     OUTSIDE_LOG,
     OUTSIDE_LOG_SQUARES,
@@ -172,9 +170,8 @@ class _Outside:
         mean_log = int(sums[OUTSIDE_LOG]) / UNIT / some
         variance = int(sums[OUTSIDE_LOG_SQUARES]) / SQUARE_UNIT / some - mean_log**2
         live = in_window(prepared, windows, window, column)
-        far = int(sums[FAR_COUNT])
-        all_summed = 0 < far == int(live[0] + live[-1])
-        mean = about.center + about.scale * int(sums[FAR_SUM]) / FAR_UNIT / far if all_summed else math.nan
+        all_summed = int(sums[FAR_COUNT]) == int(live[0] + live[-1])
+        mean = mean_outside(about, sums) if all_summed else math.nan
         below = int(sums[BELOW]) / max(int(live[0] + live[-1]), 1)
         spread_log = math.sqrt(max(variance, 0.0))
         return cls(count, below, mean_log, spread_log, mean, live, in_reference(prepared, column))

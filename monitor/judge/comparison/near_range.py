@@ -14,13 +14,14 @@ from typing import Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.judge.windows.all_values import mean_outside
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.reference.column import DRIFT_WIDTHS, OUTSIDE_PARTS, Column
 from monitor.stats.bins.reference_bins import OUTSIDE
 from monitor.stats.bins.tails import farthest
 from monitor.stats.tallies.block import Block
-from monitor.stats.tallies.tally import FAR_COUNT, FAR_SUM, FAR_UNIT
+from monitor.stats.tallies.tally import FAR_COUNT
 from monitor.stats.variance.quality_dispersion import HALF
 
 Ints = NDArray[np.int64]
@@ -104,7 +105,7 @@ class NearRange:
             column = key[0]
             counts, first = base.tally.counts[column], self._wanders[column][key[1]]
             outside = int(counts[self._prepared.width + OUTSIDE])
-            mean = self._mean_outside(counts, base.tally.sums[column], column) if outside else np.nan
+            mean = self._mean_outside(counts, base.tally.sums[column], column)
             if mean is None:
                 continue
             if outside < HALF * (outside + int(counts[: self._prepared.width].sum())):
@@ -164,11 +165,10 @@ class NearRange:
         return low <= mean <= high
 
     def _mean_outside(self, counts: Ints, sums: Ints, column: int) -> float | None:
-        """Mean of the values outside; None where most lie too far out to be summed."""
-        about, near = self._prepared.columns[column], int(sums[FAR_COUNT])
-        if 2 * near < int(counts[self._prepared.width + OUTSIDE]):
+        """Mean of the values outside, NaN without any; None where most lie too far out to be summed."""
+        if 2 * int(sums[FAR_COUNT]) < int(counts[self._prepared.width + OUTSIDE]):
             return None
-        return float(about.center + about.scale * int(sums[FAR_SUM]) / FAR_UNIT / max(near, 1))
+        return mean_outside(self._prepared.columns[column], sums)
 
     def _farthest(self, column: int, below: int, above: int) -> tuple[float, float]:
         key = (column, below, above)

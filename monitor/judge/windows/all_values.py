@@ -53,6 +53,12 @@ def distances(prepared: PreparedReference, windows: Windows, window: int, column
     }
 
 
+def mean_outside(column: Column, sums: Ints) -> float:
+    """Mean of the numbers outside the range that could be summed, `sums` (SUMS,); NaN without any."""
+    summed = int(sums[FAR_COUNT])
+    return column.center + column.scale * int(sums[FAR_SUM]) / FAR_UNIT / summed if summed else math.nan
+
+
 class Moments(NamedTuple):
     """Mean and standard deviation of `values` numbers; `whole` if these are all values, outside the range included."""
 

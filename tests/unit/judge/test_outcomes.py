@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,18 +13,13 @@ import pytest
 
 from monitor.clock import ManualClock
 from monitor.errors import UsageError
-from monitor.kafka.topics import ClusterDescription
 from monitor.reference.configured import contradictions
 from monitor.reference.file.encoding import from_json, to_json
 from monitor.reference.file.validity import fault_of
 from monitor.reference.notes.show import reference_text
 from monitor.reference.reference import Reference
-from monitor.run.daemon import restored
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference
-from monitor.state import codec
-from monitor.state.directory import Loaded
-from monitor.state.parts import whole_tree
 from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC
 from tests.engine import (
     CREDIT,
@@ -42,7 +36,7 @@ from tests.engine import (
     settings,
     transitions_in,
 )
-from tests.golden_state import CLUSTER
+from tests.restarts import restarted
 
 MINUTE, US = 60.0, 1_000_000
 HORIZON = {"labels": {"horizon": "1h"}}
@@ -231,13 +225,7 @@ def test_a_restart_in_the_middle_changes_nothing() -> None:
         for turn in range(20):
             made.turn()
             if turn in restarts:
-                cut = made.to_state()
-                parts = {part.name: codec.decode(codec.encode(part.tree())) for part in cut.parts}
-                loaded = Loaded(whole_tree(cut.whole) | {"cluster": CLUSTER}, parts, 3, Path("checkpoint-3"), ())
-                read, made = dict(source.next), pipeline_of(tree, admission_of(tree, reference()), source, outputs)[0]
-                assert restored(made, loaded, ClusterDescription(CLUSTER, {})) == []
-                source.next = read
-                outputs.begin_process()
+                made = restarted(made, tree, admission_of(tree, reference()), source, outputs)
         sent = [one.to_json() for one in outputs.reported]
         assert [one for one in sent if one["findings"] and one["findings"][0]["cause"] == "outcome"]
         assert expected in (None, sent)

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from monitor.count.labels.join_tables import JoinTables, coded
-from monitor.kafka.topics import ClusterDescription
 from monitor.pipeline import Pipeline
 from monitor.reference.reference import Reference
-from monitor.run.daemon import restored
-from monitor.state import codec
 from monitor.state.directory import Loaded
-from monitor.state.parts import whole_tree
 from monitor.stats.performance.outcome_tally import LABEL_VALUE
 from tests.engine import CREDIT, EVENTS, Event, MemorySource, Recorded, admission_of, pipeline_of
-from tests.golden_state import CLUSTER
+from tests.restarts import restarted as process_after
 from tests.unit.judge.test_segment_outcomes import (
     LABEL,
     MINUTE_US,
@@ -34,16 +29,13 @@ from tests.unit.judge.test_segment_outcomes import (
 
 def restarted(made: Pipeline, source: MemorySource, outputs: Recorded, *, older: bool = False) -> Pipeline:
     """A process that goes on from the state of another one; `older`: as one that counted no outcomes by segment."""
-    asked, cut = tree("EDU", "region"), made.to_state()
-    parts = {part.name: codec.decode(codec.encode(part.tree())) for part in cut.parts}
-    if older:
-        parts["join/credit"].pop("outcomes_uncut_before", None)
-    loaded = Loaded(whole_tree(cut.whole) | {"cluster": CLUSTER}, parts, 3, Path("checkpoint-3"), ())
-    read, again = dict(source.next), pipeline_of(asked, admission_of(asked, reference()), source, outputs)[0]
-    assert restored(again, loaded, ClusterDescription(CLUSTER, {})) == []
-    source.next = read
-    outputs.begin_process()
-    return again
+    asked = tree("EDU", "region")
+
+    def uncut(loaded: Loaded) -> None:
+        if older:
+            loaded.parts["join/credit"].pop("outcomes_uncut_before", None)
+
+    return process_after(made, asked, admission_of(asked, reference()), source, outputs, uncut)
 
 
 def test_a_restart_in_the_middle_changes_nothing() -> None:
