@@ -67,8 +67,8 @@ _FETCH: Final[Mapping[str, Any]] = {
     "fetch.queue.backoff.ms": 10,  # at the default of 1000 it idles whenever the queue is full
     "queued.max.messages.kbytes": _QUEUED_KIB,
     "queued.min.messages": _QUEUED_RECORDS,
-    "fetch.max.bytes": 8 * _MIB,
-    "fetch.message.max.bytes": 1 * _MIB,
+    "fetch.max.bytes": 4 * _MIB,
+    "fetch.message.max.bytes": _MIB // 2,
     "receive.message.max.bytes": 128 * _MIB,  # a broker sends one record whole even if it is above the fetch limits
     "max.poll.interval.ms": 86_400_000,  # a pause of reading is no fault
     "log_level": 0,  # errors come to a callback

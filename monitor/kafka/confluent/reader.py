@@ -17,7 +17,7 @@ from kafka.structs import TopicPartition
 
 from monitor.errors import PermanentError
 from monitor.events import Partition
-from monitor.kafka.confluent.columns import any_events, chunks_of
+from monitor.kafka.confluent.columns import about_bytes, any_events, chunks_of
 from monitor.kafka.confluent.config import files_of
 from monitor.kafka.confluent.partition import Reading
 from monitor.kafka.fetch_state import PollIsFull
@@ -26,8 +26,10 @@ from monitor.kafka.record_batch import Chunk
 from monitor.log import get_log
 from monitor.tenfold import Tenfold
 
-#: most records of a poll, and of one call of the library: the objects of more of them do not fit the processor's cache
-_POLL_RECORDS: Final = 6_000
+#: records and bytes after which a poll returns: each partition's piece of it costs something, however small it is
+_POLL_RECORDS: Final = 15_000
+_POLL_BYTES: Final = 16 << 20
+#: records of one call of the library: the objects of more of them do not fit the processor's cache
 _AT_ONCE: Final = 2_000
 #: milliseconds of a poll for each client while both read
 _SHARED_MS: Final = 50
@@ -148,13 +150,13 @@ class ConfluentReader:
         return fetched
 
     def _consumed(self, resumed: set[TopicPartition], wait_ms: int) -> dict[TopicPartition, list[Chunk]]:
-        came, troubled, count = resumed, dict[TopicPartition, str](), 0
-        while count < _POLL_RECORDS and not troubled:
+        came, troubled, count, size = resumed, dict[TopicPartition, str](), 0, 0
+        while count < _POLL_RECORDS and size < _POLL_BYTES and not troubled:
             messages = self._consumer.consume(_AT_ONCE, 0.0)
             if not messages and not count and wait_ms:
                 messages = self._consumer.consume(1, wait_ms / 1000)
                 messages += self._consumer.consume(_AT_ONCE - 1, 0.0) if messages else []
-            count += len(messages)
+            count, size = count + len(messages), size + about_bytes(messages)
             came |= self._take(messages, troubled)
             if len(messages) < _AT_ONCE:
                 troubled = self._stuck() | troubled
