@@ -121,8 +121,8 @@ COMPILE = .venv/lock/bin/uv pip compile pyproject.toml --quiet --universal --pyt
 
 lock: dev ## writes requirements*.txt anew from pyproject.toml (UPGRADE=1: with the newest versions)
 	@test -x .venv/lock/bin/uv || { $(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install --quiet '$(UV)'; }
-	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra demo --extra registry --extra dev --output-file requirements-dev.txt
-	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra demo --extra registry --constraints requirements-dev.txt --output-file requirements.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra demo --extra registry --extra confluent --extra dev --output-file requirements-dev.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra demo --extra registry --extra confluent --constraints requirements-dev.txt --output-file requirements.txt
 
 clean: ## removes what make has made
 	rm -rf .venv .real-parts .rivals dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -91,7 +91,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # the outside
         "kafka": (
             "library_log batch_header codecs library_batch cut_values record_batch unpack opened_batch fetch_state "
-            "batches socket_reads reading_path stalls allocator clock_check connect group topics producer "
+            "batches socket_reads reading_path stalls allocator clock_check connect reader confluent.columns "
+            "confluent.config confluent.partition confluent.reader readers group topics producer "
             "reporting watch alerts acts rejects withheld consumer"
         ),
         "registry": "client",

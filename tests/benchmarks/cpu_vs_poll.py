@@ -36,6 +36,12 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--models", type=int, default=1)
     parser.add_argument("--codec", default="none")
     parser.add_argument("--no-fast-path", action="store_true", help="the library decodes each record")
+    parser.add_argument(
+        "--client",
+        default="kafka-python",
+        choices=["kafka-python", "confluent", "both"],
+        help="kafka.client of the daemon; both: each in every round",
+    )
     parser.add_argument("--profile", action="store_true", help="where the daemon's time goes, after the rounds")
     asked = parser.parse_args(arguments)
     yardstick = perf_folder() / "bare_poll.py"
@@ -44,14 +50,19 @@ def run(arguments: Sequence[str]) -> None:
     with KafkaBroker() as broker, tempfile.TemporaryDirectory(prefix="driftd-bench-") as name:
         folder = Path(name)
         _fill(broker, asked.events, asked.models, asked.codec)
+        clients = ["kafka-python", "confluent"] if asked.client == "both" else [asked.client]
         config = _write_settings(folder, broker.bootstrap, asked.models, fast_path=not asked.no_fast_path)
         poll = [str(yardstick), "--bootstrap", broker.bootstrap, "--topic", TOPIC, "--events", str(asked.events)]
         daemon = ["-m", "tests.benchmarks.daemon_child", str(config), str(asked.events)]
-        rounds = [(_measured(poll, folder), _measured(daemon, folder)) for _ in range(asked.rounds)]
+        rounds = [
+            (_measured(poll, folder), *(_measured([*daemon, "--client", client], folder) for client in clients))
+            for _ in range(asked.rounds)
+        ]
         _show(rounds)
-        _show_stages(_measured([*daemon, "--stages"], folder))
-        if asked.profile:
-            _measured([*daemon, "--profile"], folder, show=True)
+        for client in clients:
+            _show_stages(_measured([*daemon, "--client", client, "--stages"], folder))
+            if asked.profile:
+                _measured([*daemon, "--client", client, "--profile"], folder, show=True)
 
 
 def _fill(broker: KafkaBroker, events: int, models: int, codec: str) -> None:
@@ -91,18 +102,22 @@ def _measured(command: Sequence[str], folder: Path, *, show: bool = False) -> Fi
     return figures
 
 
-def _show(rounds: Sequence[tuple[Figures, Figures]]) -> None:
+def _show(rounds: Sequence[tuple[Figures, ...]]) -> None:
     rows = []
-    for at in range(2):
+    for at in range(len(rounds[0])):
         mine = [one[at] for one in rounds]
         cpu = [run["cpu_s"] / run["events"] * 1e6 for run in mine]
         rate = [run["events"] / run["wall_s"] for run in mine]
         rss = [run["rss_mb"] for run in mine]
         rows.append([mine[0]["name"], _spread(cpu, ".2f"), _spread(rate, ",.0f"), _spread(rss, ".0f")])
     table(("program", "µs of CPU per event", "events/s", "RSS MB"), rows)
-    cpu = [daemon["cpu_s"] / poll["cpu_s"] for poll, daemon in rounds]
-    wall = [daemon["wall_s"] / poll["wall_s"] for poll, daemon in rounds]
-    say(f"CPU {_spread(cpu, '.2f')} times, wall {_spread(wall, '.2f')} times that of polling, round by round")
+    for at in range(1, len(rounds[0])):
+        cpu = [one[at]["cpu_s"] / one[0]["cpu_s"] for one in rounds]
+        wall = [one[at]["wall_s"] / one[0]["wall_s"] for one in rounds]
+        say(
+            f"{rounds[0][at]['name']}: CPU {_spread(cpu, '.2f')} times, wall {_spread(wall, '.2f')} times that of "
+            "polling, round by round"
+        )
 
 
 def _spread(figures: Sequence[float], form: str) -> str:
@@ -115,6 +130,6 @@ def _show_stages(figures: Figures) -> None:
     rows = [[stage, f"{cpu:.2f}"] for stage, cpu in figures["stages"].items()]
     table(("stage", "µs of CPU per event"), [*rows, ["all", f"{total:.2f}"]])
     say(
-        f"{figures['turns']} turns, {figures['panes']} base windows; "
+        f"{figures['name']}: {figures['turns']} turns, {figures['panes']} base windows; "
         f"one more checkpoint took {figures['checkpoint_s']} s of CPU"
     )

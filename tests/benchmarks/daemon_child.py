@@ -1,6 +1,6 @@
 """The daemon's parts, put together as `driftd run` does, reading a topic to its end; prints one JSON line of figures.
 
-usage: python -m tests.benchmarks.daemon_child CONFIG EVENTS [--stages | --profile]
+usage: python -m tests.benchmarks.daemon_child CONFIG EVENTS [--client CLIENT] [--stages | --profile]
 
 Wall and CPU seconds of the process from the first record to the last, as the yardsticks take them. `checkpoint_s` is
 the CPU of one more checkpoint after the last record. With --stages the CPU of every stage is reported too, and with
@@ -90,10 +90,10 @@ def timed(work: Callable[..., Any], spent: dict[str, float], name: str) -> Calla
     return run
 
 
-def run(config: Path, events: int, meter: Meter) -> dict[str, object]:
+def run(config: Path, events: int, client: str, meter: Meter) -> dict[str, object]:
     """Read the given number of records, count and judge them, and measure."""
     tune_allocator()
-    settings, clock = load_settings(config, {}), SystemClock()
+    settings, clock = load_settings(config, {"DRIFTD_KAFKA__CLIENT": client}), SystemClock()
     admission = Admission(settings, load_references(settings))
     described = describe_cluster(settings.kafka, [entry.topic for entry in settings.inputs])
     source = KafkaSource(settings.kafka, described, clock)
@@ -123,6 +123,7 @@ def run(config: Path, events: int, meter: Meter) -> dict[str, object]:
         wall, cpu = meter.spent()
         pipeline.checkpoint()
         figures = _figures(read, wall, cpu) | {"turns": turns, "checkpoint_s": round(meter.spent()[1] - cpu, 3)}
+        figures["name"] = "driftd" if client == "kafka-python" else f"driftd, {client}"
         figures["panes"] = sum(judge.pyramid.closed for judge in fleet.judges.values())
         outputs.close()
         source.close()
@@ -158,6 +159,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path)
     parser.add_argument("events", type=int)
+    parser.add_argument("--client", default="kafka-python")
     parser.add_argument("--stages", action="store_true")
     parser.add_argument("--profile", action="store_true")
     asked = parser.parse_args()
@@ -165,7 +167,7 @@ def main() -> int:
     profiler = cProfile.Profile()
     if asked.profile:
         profiler.enable()
-    figures = run(asked.config, asked.events, Meter())
+    figures = run(asked.config, asked.events, asked.client, Meter())
     if asked.profile:
         profiler.disable()
         pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(40)
