@@ -125,4 +125,4 @@ lock: dev ## writes requirements*.txt anew from pyproject.toml (UPGRADE=1: with 
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra demo --extra registry --constraints requirements-dev.txt --output-file requirements.txt
 
 clean: ## removes what make has made
-	rm -rf .venv .real-parts .rivals dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .real-parts .rivals .peers .bench dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

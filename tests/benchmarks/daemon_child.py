@@ -1,10 +1,11 @@
 """The daemon's parts, put together as `driftd run` does, reading a topic to its end; prints one JSON line of figures.
 
-usage: python -m tests.benchmarks.daemon_child CONFIG EVENTS [--stages | --profile]
+usage: python -m tests.benchmarks.daemon_child CONFIG EVENTS [--predictions N] [--stages | --profile]
 
 Wall and CPU seconds of the process from the first record to the last, as the yardsticks take them. `checkpoint_s` is
-the CPU of one more checkpoint after the last record. With --stages the CPU of every stage is reported too, and with
---profile the functions that took the most time; both cost something themselves.
+the CPU of one more checkpoint after the last record, `steps` the seconds of each step of the loop. Where some of the
+records are labels, `--predictions` is what the figures are divided by. With --stages the CPU of every stage is reported
+too, and with --profile the share of each of the functions that took the most time; both cost something themselves.
 """
 
 from __future__ import annotations
@@ -108,11 +109,13 @@ def run(config: Path, events: int, meter: Meter) -> dict[str, object]:
         pipeline.checkpoint()
         _first_record(source, meter)
         snapshot_builder = SnapshotBuilder(settings, admission, pipeline, fleet, outputs)
-        shown_at, read, turns = clock.monotonic(), 0, 0
+        shown_at, read, turns, longest = clock.monotonic(), 0, 0, 0.0
         garbage = GarbageSchedule(clock)
         garbage.start()
         while read < events:
+            began = clock.monotonic()
             got = pipeline.turn()
+            longest = max(longest, clock.monotonic() - began) if read else 0.0
             garbage.after_turn(got)
             read, turns = read + got, turns + 1
             snapshots.beat(caught_up_once=pipeline.caught_up(), failure="")
@@ -123,6 +126,8 @@ def run(config: Path, events: int, meter: Meter) -> dict[str, object]:
         wall, cpu = meter.spent()
         pipeline.checkpoint()
         figures = _figures(read, wall, cpu) | {"turns": turns, "checkpoint_s": round(meter.spent()[1] - cpu, 3)}
+        figures |= {"longest_turn_ms": round(longest * 1e3, 1), "ended_at": time.monotonic()}
+        figures["steps"] = {step: round(seconds, 4) for step, seconds in pipeline.time.spent.items()}
         figures["panes"] = sum(judge.pyramid.closed for judge in fleet.judges.values())
         outputs.close()
         source.close()
@@ -154,10 +159,31 @@ def _take_apart() -> Mapping[str, float]:
     return spent
 
 
+def _shares(profiler: cProfile.Profile, number: int = 25) -> dict[str, float]:
+    """The functions in which the most time was spent themselves, with their share of all of it."""
+    own = {entry.code: entry.inlinetime for entry in profiler.getstats()}
+    every = sum(own.values())
+    most = sorted(own, key=lambda code: -own[code])[:number]
+    shares: dict[str, float] = {}
+    for code in most:
+        shares[_named(code)] = round(shares.get(_named(code), 0.0) + own[code] / every, 4)
+    return shares
+
+
+def _named(code: Any) -> str:  # noqa: ANN401 - a code object, or the text of a built-in
+    """`count/task.py: take`, without what is before the package or the library."""
+    if isinstance(code, str):
+        return code.strip("<>")
+    parts = Path(code.co_filename).parts[-3:]
+    kept = parts[parts.index("monitor") + 1 :] if "monitor" in parts else parts[-2:]
+    return f"{'/'.join(kept)}: {code.co_name}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path)
     parser.add_argument("events", type=int)
+    parser.add_argument("--predictions", type=int, default=0)
     parser.add_argument("--stages", action="store_true")
     parser.add_argument("--profile", action="store_true")
     asked = parser.parse_args()
@@ -169,6 +195,9 @@ def main() -> int:
     if asked.profile:
         profiler.disable()
         pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(40)
+        figures["profile"] = _shares(profiler)
+    if asked.predictions:
+        figures["events"] = asked.predictions
     if asked.stages:
         figures["stages"] = {name: round(seconds / asked.events * 1e6, 2) for name, seconds in spent.items()}
     sys.stdout.write(json.dumps(figures) + "\n")
