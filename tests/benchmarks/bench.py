@@ -20,7 +20,7 @@ from tests.benchmarks.kept import FOLDER, Result, head, keep
 from tests.benchmarks.material import Form, MissingError, say, table
 from tests.benchmarks.sets.all import SETS, USUAL
 from tests.benchmarks.sets.place import Place, Set
-from tests.benchmarks.side_by_side import HEAD, FailedError, Measured, Program, in_turn, quantities, rows_of
+from tests.benchmarks.side_by_side import HEAD, FailedError, Measured, Program, in_turn, quantities, rows_of, tells
 from tests.real_parts.install import missing_kafka_parts
 from tests.real_parts.kafka import KafkaBroker
 
@@ -124,6 +124,6 @@ def show(one: Set, programs: Sequence[Program], measured: Measured) -> None:
 
 def _figures(one: Set, measured: Measured) -> Iterator[list[str]]:
     for name, runs in measured.runs.items():
-        cells = [quantities(runs, figure).shown() if runs and figure in runs[0] else "" for figure in one.figures]
+        cells = [quantities(runs, figure).shown() if runs and tells(runs[0], figure) else "" for figure in one.figures]
         if any(cells):
             yield [name, *cells]

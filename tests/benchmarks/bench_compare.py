@@ -1,6 +1,6 @@
 """What a change costs: the tree of a revision and this one measured in turn, in one run.
 
-usage: bench-compare REV [--rounds N] [--quick] [SET,SET ... | NAME OPTION ...]
+usage: bench-compare [--rounds N] [--quick] REV [SET,SET ... | NAME OPTION ...]
 
 REV is checked out into a folder of its own, and measured with the libraries that are installed here. Of a set of
 `bench` (by default `daemon`) both daemons read the same topics; any other name is a benchmark that each tree runs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Final
 
 from tests.benchmarks.perf_events import NAMES, NUMBERS, Event, Fault, PerfEvents, any_text, bad_score, one_text
@@ -85,4 +86,9 @@ KINDS: Final[Mapping[str, Dirt]] = {
 
 
 def dirty_values(kind: str, events: int) -> list[bytes]:
-    return KINDS[kind](PerfEvents(events).values())
+    return KINDS[kind](_clean(events))
+
+
+@cache
+def _clean(events: int) -> list[bytes]:
+    return PerfEvents(events).values()

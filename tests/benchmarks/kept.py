@@ -103,7 +103,7 @@ def keep(result: Result, folder: Path = FOLDER) -> Path:
 def written(result: Result) -> str:
     """As it is kept: a line for each run of a program, so that a difference can be read."""
     text = json.dumps(result, indent=1, ensure_ascii=False)
-    return re.sub(r"\n {6,}(.*)", lambda match: " " + match[1], text) + "\n"
+    return re.sub(r"\n(?: {7,}| {6}(?=\}))", " ", text) + "\n"
 
 
 def load(file: Path) -> Result:

@@ -65,7 +65,8 @@ def lines_of(program: Program) -> list[Figures]:
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, cwd=program.folder, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
-        message = f"{program.name}: exit {done.returncode}: {done.stderr[-2000:] or done.stdout[-2000:]}"
+        said = (done.stderr or done.stdout)[-2000:]
+        message = f"{program.name} ended with {done.returncode}:\n{said}"
         raise FailedError(message)
     return [json.loads(line) for line in lines]
 
@@ -123,12 +124,27 @@ def shown(figure: float, form: str = "") -> str:
 
 
 def quantity(run: Mapping[str, Any], name: str) -> float:
-    """A figure of a run; `cpu` is µs of CPU per event, `rate` is events per second."""
+    """A figure of a run; `cpu` is µs of CPU per event, `rate` is events per second.
+
+    `steady` is `cpu` without the promises of model versions, of which each is computed once: in a long run they are
+    nothing, and in one of seconds more than all else.
+    """
+    if name == "steady":
+        return (float(run["cpu_s"]) - float(run["promises_s"])) / float(run["events"]) * 1e6
     if name == "cpu":
         return float(run["cpu_s"]) / float(run["events"]) * 1e6
     if name == "rate":
         return float(run["events"]) / float(run["wall_s"])
     return float(run[name])
+
+
+def tells(run: Mapping[str, Any], name: str) -> bool:
+    """Whether a run has what the figure is made of."""
+    try:
+        quantity(run, name)
+    except KeyError:
+        return False
+    return True
 
 
 def quantities(runs: Runs, name: str) -> Spread:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+import yaml
 
 from tests.benchmarks.material import MissingError
 from tests.benchmarks.perf_events import START_MS, PerfEvents
@@ -60,6 +63,8 @@ class Place:
     streams: dict[str, Stream] = field(default_factory=dict)
     #: what is not measured, by name, with the reason
     left_out: dict[str, str] = field(default_factory=dict)
+    #: folders with references of so many models and features, which take seconds to build
+    _references: dict[tuple[int, int], Path] = field(default_factory=dict)
 
     @property
     def broker(self) -> KafkaBroker:
@@ -131,19 +136,22 @@ class Place:
         }
         for section, of in settings.items():
             tree[section] = {**tree.get(section, {}), **of} if isinstance(of, dict) else of
-        asked = {
-            "folder": str(folder),
-            "models": like.models,
-            "gap_ms": GAP_MS * like.models,
-            "features": like.features,
-            "settings": tree,
-        }
-        command = [sys.executable, "-c", _WRITE, json.dumps(asked)]
+        known = self._references.get((like.models, like.features))
+        if known is None:
+            self._write(name, folder, like, tree)
+            self._references[like.models, like.features] = folder
+        else:
+            _write_like(known, folder, tree)
+        return folder / "driftd.yaml"
+
+    def _write(self, name: str, folder: Path, like: Stream, tree: Mapping[str, Any]) -> None:
+        gap_ms = GAP_MS * like.models
+        asked = {"folder": str(folder), "models": like.models, "gap_ms": gap_ms, "features": like.features}
+        command = [sys.executable, "-c", _WRITE, json.dumps(asked | {"settings": tree})]
         done = subprocess.run(command, cwd=self.tree, capture_output=True, text=True, check=False)
         if done.returncode:
             message = f"{name}: its settings cannot be written: {done.stderr[-2000:]}"
             raise FailedError(message)
-        return folder / "driftd.yaml"
 
     def daemon(self, name: str, stream: Stream, against: str = "", *options: str, **settings: Any) -> Program:  # noqa: ANN401
         """The daemon reads all records of the stream, without state."""
@@ -169,6 +177,14 @@ class Place:
         return [f"tests.benchmarks.{module}", *where, "--events", str(records or stream.events)]
 
 
+def _write_like(known: Path, folder: Path, tree: Mapping[str, Any]) -> None:
+    """Other settings of the same models, with their references."""
+    for reference in known.glob("perf-*.json"):
+        os.link(reference, folder / reference.name)
+    models = yaml.safe_load((known / "driftd.yaml").read_text(encoding="utf-8"))["models"]
+    (folder / "driftd.yaml").write_text(yaml.safe_dump({"models": models, **tree}), encoding="utf-8")
+
+
 def without_state(*configs: Path) -> Callable[[], None]:
     """What comes before each run of a daemon."""
 
@@ -177,6 +193,10 @@ def without_state(*configs: Path) -> Callable[[], None]:
             shutil.rmtree(config.parent / "state", ignore_errors=True)
 
     return remove
+
+
+#: what the cost of a short run is without
+STEADY: Final = {"steady": "µs of CPU per event, promises aside"}
 
 
 @dataclass(frozen=True)

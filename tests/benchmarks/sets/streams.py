@@ -8,7 +8,7 @@ from typing import Final
 
 from tests.benchmarks.dirty import KINDS, dirty_values
 from tests.benchmarks.perf_events import START_MS, PerfEvents
-from tests.benchmarks.sets.place import GAP_MS, POLL, Place, Set, Stream
+from tests.benchmarks.sets.place import GAP_MS, POLL, STEADY, Place, Set, Stream
 from tests.benchmarks.side_by_side import Program
 
 EVENTS: Final = 200_000
@@ -105,8 +105,8 @@ def dirt(place: Place) -> Iterator[Program]:
 
 
 SETS: Final = (
-    Set("features", "one model of 5 to 500 features; ratios to 25 features", features, compared=True),
-    Set("models", "25 features of 1 to 1,000 models in turn; ratios to one", models, compared=True),
+    Set("features", "one model of 5 to 500 features; ratios to 25 features", features, STEADY, compared=True),
+    Set("models", "25 features of 1 to 1,000 models in turn; ratios to one", models, STEADY, compared=True),
     Set("partitions", "one model in 1 to 64 partitions; ratios to one", partitions, compared=True),
     Set("labels", "figures for each prediction; its label is in the same partition", labels, compared=True),
     Set("codecs", "ratios to the loop that only polls, on the same topic", codecs, compared=True),
