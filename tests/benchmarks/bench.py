@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.kept import FOLDER, Result, head, keep
+from tests.benchmarks.kept import FOLDER, Result, head, keep, load
 from tests.benchmarks.material import Form, MissingError, say, table
 from tests.benchmarks.sets.all import SETS, USUAL
 from tests.benchmarks.sets.place import Place, Set
@@ -37,10 +37,13 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--rounds", type=int, help=f"{ROUNDS}, with --quick {QUICK_ROUNDS}")
     parser.add_argument("--only", default=",".join(USUAL), help=f"sets, between commas: {','.join(SETS)}")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the results are kept")
+    parser.add_argument("--onto", type=Path, metavar="FILE", help="add the sets to a kept run of the same kind")
     asked = parser.parse_args(arguments)
     wanted = _sets(parser, asked.only)
     rounds = asked.rounds or (QUICK_ROUNDS if asked.quick else ROUNDS)
     result = head(rounds, quick=asked.quick)
+    if asked.onto is not None:
+        result = continued(result, load(asked.onto))
     say(f"{result['revision']}, {rounds} rounds, {result['machine']}, load {result['load']}")
     with ExitStack() as stack:
         broker = None if missing_kafka_parts() else stack.enter_context(KafkaBroker())
@@ -50,6 +53,18 @@ def run(arguments: Sequence[str]) -> None:
             place.folder.mkdir()
             result["sets"][one.name] = measured_set(one, place, rounds)
             say(f"kept in {keep(result, asked.folder)}\n")
+
+
+def continued(begun: Result, kept: Result) -> Result:
+    """The kept run, if what begins is the same in all that figures depend on.
+
+    Raises:
+        MissingError: it is not.
+    """
+    same = ("revision", "quick", "rounds", "machine", "versions")
+    if other := [name for name in same if begun[name] != kept[name]]:
+        raise MissingError(f"the kept run is another one: {', '.join(other)}")
+    return kept
 
 
 def _sets(parser: argparse.ArgumentParser, names: str) -> list[Set]:

@@ -48,20 +48,27 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--quick", action="store_true", help="a quarter of the events, in sets of bench")
     parser.add_argument("names", nargs=argparse.REMAINDER, metavar="SET or NAME")
     asked = parser.parse_args(arguments)
-    first, *options = asked.names or ["daemon"]
+    try:
+        _compare(asked.revision, asked.names or ["daemon"], asked.rounds, quick=asked.quick)
+    except FailedError as failed:
+        raise MissingError(str(failed)) from failed
+    say(f"{asked.rounds} rounds in turn: median [least - most]; base is {asked.revision}")
+
+
+def _compare(revision: str, names: Sequence[str], rounds: int, *, quick: bool) -> None:
+    first, *options = names
     sets = first.split(",")
     with ExitStack() as stack:
-        base = stack.enter_context(tree_of(asked.revision))
+        base = stack.enter_context(tree_of(revision))
         if {*sets} <= {*SETS}:
             if missing := missing_kafka_parts():
                 raise MissingError("; ".join(missing))
             for name in sets:
                 with KafkaBroker() as broker, tempfile.TemporaryDirectory(prefix="driftd-bench-") as folder:
-                    _of_set(name, base, Place(broker, Path(folder), asked.quick), asked.rounds)
+                    _of_set(name, base, Place(broker, Path(folder), quick), rounds)
         else:
-            rows = compared_rows(*of_benchmark((base, ROOT), (first, *options), asked.rounds))
+            rows = compared_rows(*of_benchmark((base, ROOT), (first, *options), rounds))
             table(HEAD, rows)
-    say(f"{asked.rounds} rounds in turn: median [least - most]; base is {asked.revision}")
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """The daemon's parts, put together as `driftd run` does, reading a topic to its end; prints one JSON line of figures.
 
-usage: python -m tests.benchmarks.daemon_child CONFIG EVENTS [--predictions N] [--stages | --profile]
+usage: python -m tests.benchmarks.daemon_child CONFIG EVENTS [--stages | --profile]
 
 Wall and CPU seconds of the process from the first record to the last, as the yardsticks take them. `checkpoint_s` is
 the CPU of one more checkpoint after the last record, `steps` the seconds of each step of the loop, `promises_s` the CPU
-of what is computed once for each model version. Where some records are labels, `--predictions` are the events. With
+of what is computed once for each model version. With
 --stages the CPU of every stage is reported too, and with --profile the share of each of the functions that took the
 most time; both cost something themselves.
 """
@@ -184,7 +184,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path)
     parser.add_argument("events", type=int)
-    parser.add_argument("--predictions", type=int, default=0)
     parser.add_argument("--stages", action="store_true")
     parser.add_argument("--profile", action="store_true")
     asked = parser.parse_args()
@@ -199,8 +198,6 @@ def main() -> int:
         pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(40)
         figures["profile"] = _shares(profiler)
     figures["promises_s"] = round(promises.get("s", 0.0), 3)
-    if asked.predictions:
-        figures["events"] = asked.predictions
     if asked.stages:
         figures["stages"] = {name: round(seconds / asked.events * 1e6, 2) for name, seconds in spent.items()}
     sys.stdout.write(json.dumps(figures) + "\n")

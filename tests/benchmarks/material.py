@@ -45,10 +45,6 @@ def quality_folder() -> Path:
     return folder("quality", "TEST_DRIFTD_QUALITY")
 
 
-def perf_folder() -> Path:
-    return folder("perf", "TEST_DRIFTD_PERF")
-
-
 def say(text: str = "") -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

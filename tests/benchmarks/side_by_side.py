@@ -43,6 +43,8 @@ class Program:
     #: one that may fail is left out with its reason, and the others go on
     optional: bool = False
     leaves_out: str = ""
+    #: what its figures are for, where it reads more records than that, such as labels; 0: what it says itself
+    events: int = 0
 
 
 @dataclass
@@ -73,7 +75,8 @@ def lines_of(program: Program) -> list[Figures]:
 
 def one_run(program: Program) -> Figures:
     """What one run says of itself, last."""
-    return lines_of(program)[-1]
+    figures = lines_of(program)[-1]
+    return figures | {"events": program.events} if program.events else figures
 
 
 def in_turn(programs: Sequence[Program], rounds: int) -> Measured:

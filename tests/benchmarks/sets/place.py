@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -157,9 +157,8 @@ class Place:
         """The daemon reads all records of the stream, without state."""
         records = sum(self.broker.end_offsets(stream.topic).values())
         config = self.config(name, [stream.topic], stream, **settings)
-        more = ["--predictions", str(stream.events)] if records != stream.events else []
-        command = [sys.executable, "-m", "tests.benchmarks.daemon_child", str(config), str(records), *more, *options]
-        return self.program(name, command, against, without_state(config))
+        command = [sys.executable, "-m", "tests.benchmarks.daemon_child", str(config), str(records), *options]
+        return replace(self.program(name, command, against, without_state(config)), events=stream.events)
 
     def program(self, name: str, command: Sequence[str], against: str, before: Callable[[], object]) -> Program:
         """A program of the tree."""

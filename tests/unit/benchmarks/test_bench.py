@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.__main__ import ALL, main
-from tests.benchmarks.bench import drop_unequal, measured_set, short
+from tests.benchmarks.bench import continued, drop_unequal, measured_set, short
 from tests.benchmarks.bench_compare import HEAD, compared_rows, daemon_rows, of_benchmark, tree_of
 from tests.benchmarks.bench_peers import NAMES, REQUIREMENTS, pins
 from tests.benchmarks.bench_table import FIGURES, NOT_MEASURED, PAGE, PARTS, filled, goals, markdown
@@ -60,6 +60,13 @@ def test_a_run_is_kept_whole_and_says_nothing_of_whose_machine_it_was(tmp_path: 
 def test_the_reason_of_a_program_that_failed_is_kept_without_paths() -> None:
     assert short("Traceback\n  File /some/x.py\nImportError: no 'pathway'\n") == "ImportError: no 'pathway'"
     assert short("cannot open /somewhere/file") == "it failed"
+
+
+def test_a_kept_run_goes_on_only_where_nothing_else_has_changed() -> None:
+    kept = result(peers=[("driftd", runs(1))])
+    assert continued(result(), kept) is kept
+    with pytest.raises(MissingError, match="rounds, versions"):
+        continued(result() | {"rounds": 7, "versions": {}}, kept)
 
 
 def test_what_is_missing_is_left_out_by_name_and_the_set_goes_on(tmp_path: Path) -> None:
