@@ -134,9 +134,13 @@ def of_benchmark(
                 of.append(lines_of(Program(command[0], line, folder=tree)))
             except FailedError as failed:
                 raise MissingError(
-                    f"{'head' if tree == trees[1] else 'base'} cannot tell {command[0]}: {failed}"
+                    f"{'head' if tree == trees[1] else 'base'} cannot tell {command[0]} as JSON: {last_line(failed)}"
                 ) from failed
     return told
+
+
+def last_line(failed: FailedError) -> str:
+    return str(failed).strip().splitlines()[-1]
 
 
 def compared_rows(base: Sequence[Sequence[Figures]], head: Sequence[Sequence[Figures]]) -> list[list[str]]:

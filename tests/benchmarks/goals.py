@@ -115,7 +115,7 @@ GOALS: Final[Sequence[Goal]] = (
     Goal("throughput, of the same", ratio("peers", "driftd", "confluent + orjson", "rate"), least=0.6),
     Goal(
         "CPU of a prediction with a label, of one without",
-        ratio("labels", "a label for each prediction", "no labels", "cpu"),
+        ratio("labels", "a label for each prediction", "no labels", "steady"),
         most=1.5,
     ),
     Goal(
@@ -135,10 +135,12 @@ GOALS: Final[Sequence[Goal]] = (
     ),
     Goal(
         "CPU with a bad field in every event, of a clean stream's",
-        ratio("dirty", "a bad field in every event, the same", "clean", "cpu"),
+        ratio("dirty", "a bad field in every event, the same", "clean", "steady"),
         most=1.3,
     ),
-    Goal("CPU with every event rejected, of the same", ratio("dirty", "every event rejected", "clean", "cpu"), most=3),
+    Goal(
+        "CPU with every event rejected, of the same", ratio("dirty", "every event rejected", "clean", "steady"), most=3
+    ),
     Goal(
         "judging one window of 25 features at all lengths",
         value("judging", "a model*", "window_ms"),

@@ -12,8 +12,9 @@ from tests.benchmarks.sets.place import DIFFERENT, GAP_MS, Place, Set, Stream, w
 from tests.benchmarks.side_by_side import Program
 
 CHILD: Final = (sys.executable, "-m", "tests.benchmarks.served_child")
-#: models of 25 features that have nearly as many series as are shown at most
+#: models of 25 features that have somewhat more than 10,000 series, and a limit that shows all of them
 MODELS: Final = 10
+SERIES: Final = 20_000
 
 
 def scrapes(place: Place) -> Iterator[Program]:
@@ -22,7 +23,7 @@ def scrapes(place: Place) -> Iterator[Program]:
     stream = place.stream("scraped", events, MODELS, codec="lz4")
     first = "nobody scrapes"
     for name, every in ((first, 0.0), ("a scrape each second", 1.0), ("four scrapes a second", 0.25)):
-        config = place.config(name, [stream.topic], stream)
+        config = place.config(name, [stream.topic], stream, limits={"series": SERIES})
         command = [*CHILD, "scrape", str(config), str(events), str(every)]
         yield Program(name, command, "" if name is first else first, without_state(config))
 

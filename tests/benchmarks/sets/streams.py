@@ -108,7 +108,7 @@ SETS: Final = (
     Set("features", "one model of 5 to 500 features; ratios to 25 features", features, STEADY, compared=True),
     Set("models", "25 features of 1 to 1,000 models in turn; ratios to one", models, STEADY, compared=True),
     Set("partitions", "one model in 1 to 64 partitions; ratios to one", partitions, compared=True),
-    Set("labels", "figures for each prediction; its label is in the same partition", labels, compared=True),
+    Set("labels", "figures for each prediction; its label is in the same partition", labels, STEADY, compared=True),
     Set("codecs", "ratios to the loop that only polls, on the same topic", codecs, compared=True),
-    Set("dirty", "ratios to the clean stream", dirt, compared=True),
+    Set("dirty", "ratios to the clean stream", dirt, STEADY, compared=True),
 )
