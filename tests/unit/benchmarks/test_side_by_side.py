@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,12 @@ from tests.benchmarks.side_by_side import (
     Spread,
     in_turn,
     lines_of,
+    one_run,
     quantities,
     quantity,
     ratios,
     rows_of,
+    tells,
 )
 
 TELLS = """
@@ -94,6 +97,18 @@ def test_ratios_are_of_the_same_round() -> None:
     assert ratios(half, slow, "cpu") == Spread(0.5, 0.5, 0.5)
     with pytest.raises(ValueError, match="argument 2 is shorter"):
         ratios(half, slow[:1], "cpu")
+
+
+def test_what_is_computed_once_is_no_part_of_the_steady_cost() -> None:
+    run = {"events": 1_000_000, "cpu_s": 3.0, "promises_s": 1.0}
+    assert (quantity(run, "cpu"), quantity(run, "steady")) == (3, 2)
+    assert tells(run, "steady")
+    assert not tells({"events": 1, "cpu_s": 1.0}, "steady")
+
+
+def test_figures_are_for_the_events_that_a_program_is_about(tmp_path: Path) -> None:
+    """It reads ten records, five of them labels."""
+    assert one_run(replace(telling(tmp_path / "log", "A"), events=5))["events"] == 5
 
 
 def test_a_row_has_the_ratio_to_the_program_it_is_compared_with(tmp_path: Path) -> None:
