@@ -61,7 +61,7 @@ def continued(begun: Result, kept: Result) -> Result:
     Raises:
         MissingError: it is not.
     """
-    same = ("revision", "quick", "rounds", "machine", "versions")
+    same = ("revision", "quick", "rounds", "machine", "versions", "peers")
     if other := [name for name in same if begun[name] != kept[name]]:
         raise MissingError(f"the kept run is another one: {', '.join(other)}")
     return kept

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from tests.benchmarks.kept import PEERS
 from tests.benchmarks.material import say
-from tests.benchmarks.sets.place import PEERS
 
 REQUIREMENTS: Final = Path(__file__).with_name("peers") / "requirements.txt"
 #: what the lock is made of

@@ -68,13 +68,16 @@ def about(result: Result) -> str:
     """What was measured, when and on what."""
     machine = result["machine"]
     kind = f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}"
-    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    versions, peers = (
+        ", ".join(f"{name} {version}" for name, version in of.items())
+        for of in (result["versions"], result.get("peers", {}))
+    )
     quick = " **A quick run**: a quarter of the events." if result["quick"] else ""
     rounds = f"{result['rounds']} rounds in turn" if result["rounds"] > 1 else "one round"
     return (
         f"Measured on {result['made'][:10]} at revision {result['revision']}, {rounds}, on a machine of the kind\n"
         f"{kind}; {result['load']} processes ran or waited when it began.{quick}\n\n{versions}."
-    )
+    ) + (f" The peers' own: {peers}." if peers else "")
 
 
 def goals(result: Result) -> str:

@@ -32,6 +32,10 @@ LIBRARIES: Final = (
     "river",
 )
 
+#: the Python of the peers' environment, and what is compared with in it
+PEERS: Final = ROOT / ".peers" / "bin" / "python"
+COMPARED: Final = ("confluent-kafka", "orjson", "aiokafka", "bytewax", "quixstreams", "pathway")
+
 Result = dict[str, Any]
 
 
@@ -45,6 +49,7 @@ def head(rounds: int, *, quick: bool) -> Result:
         "machine": machine(),
         "load": round(os.getloadavg()[0], 1),
         "versions": versions(),
+        "peers": peers_versions(),
         "sets": {},
     }
 
@@ -88,6 +93,16 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def peers_versions() -> dict[str, str]:
+    """Of the libraries in the peers' environment; none where it is not there."""
+    ask = "import sys, json, importlib.metadata as m; print(json.dumps({d.name: d.version for d in m.distributions()}))"
+    if not PEERS.exists():
+        return {}
+    done = subprocess.run([str(PEERS), "-c", ask], capture_output=True, text=True, check=True)
+    installed: dict[str, str] = json.loads(done.stdout)
+    return {name: installed[name] for name in COMPARED if name in installed}
 
 
 def keep(result: Result, folder: Path = FOLDER) -> Path:

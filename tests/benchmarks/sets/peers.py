@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from monitor.settings.kafka import Kafka
-from tests.benchmarks.sets.place import PEERS, POLL, Place, Set
+from tests.benchmarks.kept import PEERS
+from tests.benchmarks.sets.place import POLL, Place, Set
 from tests.benchmarks.sets.streams import usual
 from tests.benchmarks.side_by_side import Program
 

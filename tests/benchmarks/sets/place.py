@@ -27,7 +27,6 @@ PARTITIONS: Final = 3
 DIFFERENT: Final = 20_000
 POLL: Final = "bare poll"
 NOBODY: Final = "127.0.0.1:9"
-PEERS: Final = ROOT / ".peers" / "bin" / "python"
 
 # Run in the tree whose daemon will read them, so that an older one gets settings and references that it understands.
 _WRITE: Final = """

@@ -18,10 +18,10 @@ from tests.benchmarks.bench_peers import NAMES, REQUIREMENTS, pins
 from tests.benchmarks.bench_table import FIGURES, NOT_MEASURED, PAGE, PARTS, filled, goals, markdown
 from tests.benchmarks.dirty import EVERY, KINDS, dirty_values
 from tests.benchmarks.goals import GOALS, MEMORY, Goal, each_more, ratio, runs_of, value
-from tests.benchmarks.kept import Result, head, keep, load, machine, newest, written
+from tests.benchmarks.kept import PEERS, Result, head, keep, load, machine, newest, written
 from tests.benchmarks.material import MissingError, json_row
 from tests.benchmarks.sets.all import SETS, USUAL
-from tests.benchmarks.sets.place import PEERS, Place, Set
+from tests.benchmarks.sets.place import Place, Set
 from tests.benchmarks.side_by_side import Measured, Program, Spread
 from tests.house import places_in
 
