@@ -1,4 +1,4 @@
-"""How fast it is and what it takes: sets of programs in turn on a real Kafka; about an hour, with --quick five minutes.
+"""How fast it is and what it takes: sets of programs in turn on a real Kafka; an hour or more, --quick five minutes.
 
 Each set compares programs by CPU, throughput and memory, round by round. The results are kept in `.bench/` with date,
 revision, versions and the kind of machine; `bench-table` makes the tables of docs/performance.md from such a file.
@@ -24,7 +24,7 @@ from tests.benchmarks.side_by_side import HEAD, FailedError, Measured, Program, 
 from tests.real_parts.install import missing_kafka_parts
 from tests.real_parts.kafka import KafkaBroker
 
-ROUNDS, QUICK_ROUNDS = 7, 2
+ROUNDS, QUICK_ROUNDS = 7, 1
 #: figures of a run that are of no use afterwards
 NOT_KEPT = ("name", "ended_at")
 
@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="a quarter of the events, and two rounds")
+    parser.add_argument("--quick", action="store_true", help="a quarter of the events, one round, the smaller cases")
     parser.add_argument("--rounds", type=int, help=f"{ROUNDS}, with --quick {QUICK_ROUNDS}")
     parser.add_argument("--only", default=",".join(USUAL), help=f"sets, between commas: {','.join(SETS)}")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the results are kept")
