@@ -74,7 +74,8 @@ class Running:
         usual = build(settings(), events(features, ROWS, 1_000))
         references = {key.model: {key.version: with_hash(replace(usual, key=key))} for key in keys}
         self.models = [key.model for key in keys]
-        self.pipeline, self._features = _pipeline(tree, Admission(tree, References(references))), features
+        self.settings, self.admission = tree, Admission(tree, References(references))
+        self.pipeline, self._features = _pipeline(self.settings, self.admission), features
         self._at = 0.0
         for _ in range(BEFORE // 500):
             self.take(self.models, 500)

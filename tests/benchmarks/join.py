@@ -56,7 +56,7 @@ def run(arguments: Sequence[str]) -> None:
     if asked.events:
         _throughput(asked.events, asked.rounds)
     for outcomes in map(int, asked.outcomes.split(",")) if asked.waiting else ():
-        rows = _in_own_process(asked.waiting, outcomes, asked.classes)
+        rows = in_own_process(asked.waiting, outcomes, asked.classes)
         head = f"{asked.waiting:,} predictions, labels of half with {outcomes} outcomes each"
         head += f", {asked.classes} classes in segments" if asked.classes else ""
         table((head, "", "MB of RSS more"), [[a, b, f"{c:.0f}"] for a, b, c in rows])
@@ -108,7 +108,7 @@ def _seconds(records: dict[Partition, list[bytes]], horizon: str) -> float:
     return took
 
 
-def _in_own_process(waiting: int, outcomes: int, classes: int) -> list[list[object]]:
+def in_own_process(waiting: int, outcomes: int, classes: int) -> list[list[object]]:
     """Memory that others needed before is in no figure."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(_waiting, waiting, outcomes, classes).result()
