@@ -40,6 +40,10 @@ class EventIds:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
+        self._keys: Keys
+        self._before: NDArray[np.uint32]
+        self._newest: NDArray[np.uint32]
+        self._held: int
         self._room = max(LEAST_ROOM, capacity // ROOM_PART)
         #: number of keys before the first one held
         self._base = 0
