@@ -7,6 +7,7 @@ extremes say so, and only the other columns are looked at value by value.
 from __future__ import annotations
 
 from collections import Counter
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ from monitor.stats.tallies.tally import (
 Flags = NDArray[np.bool_]
 
 #: so many of the largest terms of a sum, 2^32, add up below 2^53: floats add such integers exactly, in any order
-_EXACT = 1 << 20
+EXACT: Final = 1 << 20
 
 
 class Block:
@@ -293,6 +294,6 @@ class Block:
 
 def _total(fixed: Floats, starts: Ints) -> NDArray[np.int64]:
     """(P, F) sums of numbers (F, n) that are whole, exactly."""
-    if fixed.shape[1] > _EXACT:
+    if fixed.shape[1] > EXACT:
         return np.add.reduceat(fixed.astype(np.int64), starts, axis=1).T
     return np.add.reduceat(fixed, starts, axis=1).T.astype(np.int64)
