@@ -64,8 +64,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "labels.join_tables labels.join_changes labels.pending labels.predictions_by_pane labels.join_state "
             "labels.model_join labels.joined_model labels.joins labels.task_labels clocks.progress "
             "clocks.label_progress clocks.completeness columns.pair_counter columns.score_counter "
-            "columns.segment_counter columns.new_slots columns.by_partition columns.aggregator warmup.lines "
-            "warmup.rows task exchange"
+            "columns.segment_counter columns.new_slots columns.by_partition columns.block columns.aggregator "
+            "warmup.lines warmup.rows task exchange"
         ),
     },
     {  # judging (stage 2)

@@ -156,7 +156,7 @@ class Task:
         sample: Sequence[Sampled],
     ) -> Taken:
         self._changes += 1
-        accepted = admitted.rows & ~verdicts.late & ~verdicts.duplicate
+        accepted = admitted.rows & ~(verdicts.late | verdicts.duplicate)
         for group in events.groups:
             self._count_group(partition, group, events, accepted)
         self._count_facts(events, verdicts)
@@ -181,11 +181,13 @@ class Task:
             return
         ts = events.ts[group.rows[picked]]
         panes = ts // self._pane_us
-        if (panes[1:] < panes[:-1]).any():
+        begins = np.diff(panes, prepend=panes[0] - 1)
+        if begins.min() < 0:
             order = np.argsort(panes, kind="stable")
             picked, panes, ts = picked[order], panes[order], ts[order]
-        starts = np.flatnonzero(np.concatenate(([True], panes[1:] != panes[:-1])))
-        slots = np.cumsum(np.concatenate(([0], panes[1:] != panes[:-1])))
+            begins = np.diff(panes, prepend=panes[0] - 1)
+        starts = np.flatnonzero(begins)
+        slots = np.cumsum(begins != 0) - 1
         rows = group.rows[picked]
         offset, is_prediction = events.offset[rows], events.kind[rows] == PREDICTION
         counted = Rows(partition, picked, starts, slots, is_prediction, ts, offset)
@@ -364,7 +366,7 @@ def _outcomes(
     found[IGNORED, "kind"] += events.left_aside
     for one in refused:
         found[one.outcome, one.reason] += len(one.rows)
-    found[LATE, ""] += int(late.sum())
-    found[DUPLICATE, ""] += int(duplicate.sum())
-    found[ACCEPTED, ""] += len(events) - sum(len(one.rows) for one in refused) - int(late.sum()) - int(duplicate.sum())
+    found[LATE, ""] += (behind := int(np.count_nonzero(late)))
+    found[DUPLICATE, ""] += (again := int(np.count_nonzero(duplicate)))
+    found[ACCEPTED, ""] += len(events) - sum(len(one.rows) for one in refused) - behind - again
     return Counter({outcome: count for outcome, count in found.items() if count})
