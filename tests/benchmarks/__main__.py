@@ -36,6 +36,7 @@ ALL = (
     "segment-errors",
     "judging",
     "reference-build",
+    "replay",
     "join",
     "off-path",
     "checkpoint",
