@@ -89,8 +89,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # the outside
         "kafka": (
-            "library_log batch_header codecs library_batch record_batch unpack opened_batch fetch_state batches "
-            "socket_reads reading_path stalls allocator clock_check connect group topics producer "
+            "library_log batch_header codecs library_batch cut_values record_batch unpack opened_batch fetch_state "
+            "batches socket_reads reading_path stalls allocator clock_check connect group topics producer "
             "reporting watch alerts acts rejects withheld consumer"
         ),
         "registry": "client",

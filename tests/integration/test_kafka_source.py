@@ -109,7 +109,7 @@ def test_a_batch_has_times_keys_headers_and_the_next_offset(kafka: KafkaBroker, 
     with source_on(settings_for(kafka.bootstrap), topic) as source:
         (batch,) = read_to_end(source)
 
-    assert batch.values == [b"one", b"", None]
+    assert list(batch.values) == [b"one", b"", None]
     assert times_in(batch) == [1_000, 2_000, 3_000]
     assert batch.next_offset == 3
     assert [batch.envelope(index) for index in range(3)] == [
@@ -321,7 +321,7 @@ def test_several_topics_are_read_together(kafka: KafkaBroker, fresh_topic: Calla
     with source_on(settings_for(kafka.bootstrap), *names) as source:
         batches = read_to_end(source)
 
-    assert {batch.partition: batch.values for batch in batches} == {Partition(n, 0): [n.encode()] for n in names}
+    assert {batch.partition: list(batch.values) for batch in batches} == {Partition(n, 0): [n.encode()] for n in names}
 
 
 def test_a_record_larger_than_a_fetch_still_comes(kafka: KafkaBroker, topic: str) -> None:
