@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
@@ -130,8 +131,7 @@ class Prepared:
             tree["models"] = [{"name": "perf-0", "reference": {"warmup": REFERENCE_ROWS}}]
         settings = Settings.model_validate(tree)
         learned = case.warmup or case.command == "build"
-        references = load_references(settings) if learned else References(perf_references(settings, case.gap_ms))
-        return cls(case, settings, references, path)
+        return cls(case, settings, load_references(settings) if learned else _references(case.gap_ms), path)
 
     def run(self) -> None:
         clock, columns = SystemClock(), MAP if self.case.ending in {".parquet", ".csv"} else None
@@ -147,6 +147,11 @@ class Prepared:
                 )
             if done.failed:
                 raise RuntimeError([done.failed, *done.lost])
+
+
+@cache
+def _references(gap_ms: float) -> References:
+    return References(perf_references(Settings.model_validate(perf_tree(1)), gap_ms))
 
 
 def _drop(_line: Mapping[str, Any]) -> None:
