@@ -38,6 +38,7 @@ ALL = (
     "segment-errors",
     "judging",
     "reference-build",
+    "replay",
     "join",
     "off-path",
     "checkpoint",
