@@ -44,6 +44,7 @@ ALL = (
     "exactly-once",
     "exactly-once-labels",
     "freshness",
+    "scrape",
     "process-memory",
 )
 #: events per second and memory; the others tell how well it judges, and take longer
