@@ -47,6 +47,7 @@ ALL = (
     "exactly-once",
     "exactly-once-labels",
     "freshness",
+    "scrape",
     "process-memory",
     "side-by-side",
     "bench",
