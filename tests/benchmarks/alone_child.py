@@ -20,10 +20,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from monitor.clock import ManualClock
+from monitor.loop.beside import Rest
 from monitor.pipeline import Pipeline
 from monitor.state.directory import StateDirectory
 from monitor.state.parts import state_in
-from tests.benchmarks.checkpoint import BETWEEN, Running, save
+from tests.benchmarks.checkpoint import BETWEEN, Running, Stop
+from tests.benchmarks.checkpoint import stopped as checkpoint_beside
 from tests.benchmarks.join import in_own_process
 from tests.benchmarks.judging import judged
 from tests.benchmarks.side_by_side import Figures
@@ -46,14 +48,13 @@ def judging(events: str) -> Figures:
 
 def checkpoint(models: str, features: str) -> Figures:
     """The first checkpoint, those after ten seconds of traffic of all models, and going on from the last."""
-    running, stopped, written = Running(int(models), int(features)), list[float](), list[int]()
-    with tempfile.TemporaryDirectory() as folder, StateDirectory(folder) as store:
-        first = save(store, 1, running.pipeline)
+    running, stops = Running(int(models), int(features)), list[Stop]()
+    cut = running.pipeline.to_state
+    with tempfile.TemporaryDirectory() as folder, StateDirectory(folder, Rest()) as store:
+        first = checkpoint_beside(store, 1, cut, 0)
         for sequence in range(2, NUMBER + 2):
             running.take(running.models, BETWEEN)
-            began = time.perf_counter()
-            written.append(save(store, sequence, running.pipeline))
-            stopped.append((time.perf_counter() - began) * 1e3)
+            stops.append(checkpoint_beside(store, sequence, cut, 0))
         began = time.perf_counter()
         loaded = store.load()
         assert loaded is not None
@@ -63,10 +64,10 @@ def checkpoint(models: str, features: str) -> Figures:
         fresh.restore(state_in(loaded))
         restored = (time.perf_counter() - began) * 1e3
     return {
-        "first_mb": round(first / 1e6, 3),
-        "written_mb": round(statistics.median(written) / 1e6, 3),
-        "stopped_ms": round(statistics.median(stopped), 2),
-        "longest_ms": round(max(stopped), 2),
+        "first_mb": round(first.written / 1e6, 3),
+        "written_mb": round(statistics.median(stop.written for stop in stops) / 1e6, 3),
+        "stopped_ms": round(statistics.median(stop.cut for stop in stops), 2),
+        "longest_ms": round(max(stop.cut for stop in [first, *stops]), 2),
         "restored_ms": round(restored, 1),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def drawn(seed: int, count: int, odd: float, without: float) -> Group:
     """Rows whose values are odd with a probability, as is that an event has no features, or is no prediction."""
     rng = np.random.default_rng(seed)
 
-    def values(usual: list[object], others: list[object]) -> list[object]:
+    def values(usual: Sequence[object], others: Sequence[object]) -> list[object]:
         lists = [others if is_odd else usual for is_odd in rng.random(count) < odd]
         return [one[int(rng.integers(len(one)))] for one in lists]
 

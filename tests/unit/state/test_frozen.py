@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +18,16 @@ from monitor.stats.tallies.later import Later
 
 
 def test_a_frozen_tree_stays_as_it_was() -> None:
-    tree = {"counts": np.arange(3), "list": [[1, {"deep": [2]}]], "none": None, "later": Later(lambda: {"x": [1]})}
+    tree: dict[str, Any] = {
+        "counts": np.arange(3),
+        "list": [[1, {"deep": [2]}]],
+        "none": None,
+        "later": Later(lambda: {"x": [1]}),
+    }
     before, kept = encode(tree), frozen(tree)
-    tree["counts"][0] = 9  # type: ignore[index]  # an array
-    tree["list"][0][1]["deep"].append(3)  # type: ignore[index]  # a list
-    tree["list"].append(4)  # type: ignore[union-attr]  # a list
+    tree["counts"][0] = 9
+    tree["list"][0][1]["deep"].append(3)
+    tree["list"].append(4)
     assert encode(kept) == before
     assert decode(before)["later"] == {"x": [1]}
 
