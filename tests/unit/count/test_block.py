@@ -49,7 +49,7 @@ CHECKED = (SUM, SQUARES, OUTSIDE_COUNT, BELOW, FAR_COUNT, FAR_SUM, FAR_SQUARES)
 
 USUAL = [0.0, -0.0, 0.5, 1.0, 2.0, 2.5, 3.0, 9.5, 10.0]
 ODD = [-3.0, 11.0, 1e300, -1e-300, 8_000.0, -70_000.0, MISSING, ABSENT, TYPE_NAN]
-OTHER_NAMES = [None, ABSENT_VALUE, TYPE_VALUE, "new", "y", "z", 1, True, 7.5]
+OTHER_NAMES: list[object] = [None, ABSENT_VALUE, TYPE_VALUE, "new", "y", "z", 1, True, 7.5]
 GONE = {None: "missing", ABSENT_VALUE: "absent", TYPE_VALUE: "type"}
 
 
