@@ -32,7 +32,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # decoding
         "decode": (
             "raw columns surveyed values derived native.rows native.wrong native.probabilities "
-            "native.gather native.wrapping native.reference_decoder native.fast_decoder native.versions "
+            "native.blocks native.gather native.wrapping native.reference_decoder native.fast_decoder native.versions "
             "native.trees native.many native.raw_fields native.decoder "
             "encodings.encoding encodings.json encodings.framing encodings.plain encodings.avro "
             "encodings.proto_text encodings.protobuf layout fields.paths fields.layout fields.structs "

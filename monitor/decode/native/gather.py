@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import repeat
-from typing import Any, Final, TypeVar, cast
+from typing import Final, TypeVar, cast
 
-import msgspec
 import numpy as np
 import xxhash
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from monitor.decode.columns import MISSING, TYPE_VALUE, Events, Group, Outcomes, Rejected, Shape
-from monitor.decode.derived import derived_cells, value_of
-from monitor.decode.native.probabilities import confidences, probabilities
+from monitor.decode.columns import MISSING, Events, Group, Outcomes, Rejected, Shape
+from monitor.decode.native.blocks import Block, joined_blocks
 from monitor.decode.native.rows import AnyRow, Columns, RowDecoder, is_given, kind_of, label_of
-from monitor.decode.values import category_value, may_hold_odd, numeric_value
-from monitor.events import FEATURES, KINDS, LABEL, PREDICTION, ModelKey
+from monitor.events import KINDS, LABEL, PREDICTION, ModelKey
 
 #: rows turned into columns at a time, so that their objects fit the processor's cache
 CHUNK: Final = 600
@@ -25,9 +22,6 @@ CHUNK: Final = 600
 CHUNK_BYTES: Final = 1 << 20
 
 _KIND_CODES: Final = {kind: code for code, kind in enumerate(KINDS)}
-#: types of the cells of a column that needs no conversion, by kind of the feature
-_NUMBERS: Final = frozenset({float, bool, type(None)})
-_CATEGORIES: Final = frozenset({str, float, bool, type(None), type(TYPE_VALUE)})
 
 _DIGEST: Final = xxhash.xxh3_64_intdigest
 _T = TypeVar("_T", bound=np.generic)
@@ -61,9 +55,12 @@ class ColumnsBuilder:
         self, rows: Sequence[AnyRow] | None, columns: Columns, ts: NDArray[np.int64], offset: NDArray[np.int64]
     ) -> None:
         """Add valid rows (None: those of the columns), with their columns, times in microseconds and offsets, all of
-        the same length."""
+        the same length.
+
+        The rows of one record are added together, but records may be added in any order.
+        """
         is_one_version, kind = columns.of_one_version(), _kind(columns)
-        if rows is None and (kind is None or (kind == PREDICTION and not is_one_version)):
+        if rows is None and kind is None:
             rows = columns.rows()
         kinds = (
             np.fromiter((_KIND_CODES[kind_of(row)] for row in rows or ()), np.int8, len(ts))
@@ -79,34 +76,54 @@ class ColumnsBuilder:
         self._id_key.append(id_key)
         self._join_key.append(join_key)
         first, self._count = self._count, self._count + len(kinds)
-        if is_one_version and not kinds.any():
-            builder = self._builder(int(key[0]))
-            if builder is not None:
-                builder.add_columns(columns, kinds, np.arange(first, self._count))
-        elif kind == LABEL:
+        if kind == LABEL:
             self._add_labels(columns, first)
-        else:
-            self._add_each(rows or (), kinds, key, first)
+            return
+        at = np.arange(len(kinds))
+        if kind is None and (kinds == LABEL).any():
+            for i in np.flatnonzero(kinds == LABEL).tolist():
+                self._add_label((rows or ())[i], first + i)
+            at = np.flatnonzero(kinds != LABEL)
+        if len(at):
+            self._add_events(columns, kinds, key, at, first)
 
     def _add_labels(self, columns: Columns, first: int) -> None:
-        """Label events without outcomes, as `_add_each` adds them one by one."""
+        """Label events without outcomes, as `_add_label` adds them one by one."""
         self._label_rows.extend(range(first, self._count))
         self._label_values.extend(columns.label)
         self._label_amounts.extend(MISSING if value is None or value is UNSET else value for value in columns.value)
 
-    def _add_each(self, rows: Sequence[AnyRow], kind: NDArray[np.int8], key: NDArray[np.int32], first: int) -> None:
-        places = zip(rows, kind.tolist(), key.tolist(), strict=True)
-        for position, (row, code, index) in enumerate(places, first):
-            if code == LABEL:
-                self._label_rows.append(position)
-                if is_given(row.outcomes):
-                    self._outcomes.add(len(self._label_values), cast("dict[str, object]", row.outcomes))
-                self._label_values.append(label_of(row))
-                self._label_amounts.append(MISSING if row.value is None or row.value is UNSET else row.value)
-            else:
-                builder = self._builder(index)
-                if builder is not None:
-                    builder.add_row(row, code, position)
+    def _add_label(self, row: AnyRow, position: int) -> None:
+        self._label_rows.append(position)
+        if is_given(row.outcomes):
+            self._outcomes.add(len(self._label_values), cast("dict[str, object]", row.outcomes))
+        self._label_values.append(label_of(row))
+        self._label_amounts.append(MISSING if row.value is None or row.value is UNSET else row.value)
+
+    def _add_events(
+        self, columns: Columns, kind: NDArray[np.int8], key: NDArray[np.int32], at: NDArray[np.int64], first: int
+    ) -> None:
+        """Add the rows `at` some places, which are no labels: rows of versions with the same layout together."""
+        own = key[at]
+        if (own[1:] < own[:-1]).any():
+            order = np.argsort(own, kind="stable")
+            at, own = at[order], own[order]
+        ends = [*(np.flatnonzero(own[1:] != own[:-1]) + 1).tolist(), len(own)]
+        by_layout: dict[Hashable, list[tuple[_GroupBuilder, NDArray[np.int64]]]] = {}
+        for start, end in zip([0, *ends[:-1]], ends, strict=True):
+            builder = self._builder(int(own[start]))
+            if builder is not None:
+                by_layout.setdefault(builder.decoder.layout, []).append((builder, at[start:end]))
+        for runs in by_layout.values():
+            places = runs[0][1] if len(runs) == 1 else np.concatenate([places for _, places in runs])
+            of_all = len(places) == len(kind) and _rises(places)
+            builder, end = runs[0][0], 0
+            block = Block.of(
+                columns if of_all else columns.at(places.tolist()), kind[places], builder.decoder, builder.shape
+            )
+            for builder, places in runs:
+                start, end = end, end + len(places)
+                builder.add(block.rows(start, end), places + first)
 
     def _key_indices(self, columns: Columns, is_one_version: bool) -> NDArray[np.int32]:
         count = len(columns.model)
@@ -131,9 +148,8 @@ class ColumnsBuilder:
         return self._builders[index]
 
     def finish(self) -> Events:
-        """The events of all rows that were added."""
-        groups = [builder.finish() for builder in self._builders.values() if builder is not None]
-        return Events(
+        """The events of all rows that were added, in the order of their offsets."""
+        events = Events(
             kind=_joined(self._kind, np.int8),
             key=_joined(self._key, np.int32),
             keys=self._keys,
@@ -141,7 +157,7 @@ class ColumnsBuilder:
             offset=_joined(self._offset, np.int64),
             id_key=_joined(self._id_key, np.uint64),
             join_key=_joined(self._join_key, np.uint64),
-            groups=groups,
+            groups=[],
             label_rows=np.array(self._label_rows, np.int64),
             label_values=self._label_values,
             label_amounts=np.array(self._label_amounts, np.float64),
@@ -150,6 +166,41 @@ class ColumnsBuilder:
             left_aside=self.left_aside,
             outcomes=self._outcomes.finish(),
         )
+        places = None if _rises(events.offset) else _put_in_order(events)
+        events.groups = [builder.finish(places) for builder in self._builders.values() if builder is not None]
+        if places is not None:
+            events.groups.sort(key=lambda group: int(group.rows[0]))
+        return events
+
+
+def _rises(values: NDArray[np.int64]) -> bool:
+    return bool((values[:-1] <= values[1:]).all())
+
+
+def _put_in_order(events: Events) -> NDArray[np.int64]:
+    """Put events, without their groups, in the order of their offsets; returns the new place of each.
+
+    Model versions are numbered in the order in which they come.
+    """
+    order = np.argsort(events.offset, kind="stable")
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    for name in ("kind", "key", "ts", "offset", "id_key", "join_key"):
+        setattr(events, name, getattr(events, name)[order])
+    _, first = np.unique(events.key, return_index=True)  # every number is there
+    by_first = np.argsort(first)
+    numbers = np.empty(len(by_first), np.int32)
+    numbers[by_first] = np.arange(len(by_first))
+    events.key, events.keys = numbers[events.key], [events.keys[at] for at in by_first.tolist()]
+    if len(events.label_rows):
+        rows = places[events.label_rows]
+        order = np.argsort(rows)
+        events.label_rows, events.label_amounts = rows[order], events.label_amounts[order]
+        events.label_values = [events.label_values[at] for at in order.tolist()]
+        new = np.empty_like(order)
+        new[order] = np.arange(len(order))
+        events.outcomes = events.outcomes.renumbered(new)
+    return places
 
 
 class OutcomesBuilder:
@@ -175,145 +226,27 @@ class OutcomesBuilder:
 
 
 class _GroupBuilder:
-    """The columns of one model version, built in blocks; single rows are collected until they fill one."""
+    """The rows of one model version: parts of blocks."""
 
     def __init__(self, key: ModelKey, decoder: RowDecoder, shape: Shape) -> None:
         self._key = key
-        self._decoder = decoder
-        self._positive = shape.positive
-        self._confidence: list[NDArray[np.float64]] | None = [] if shape.confidence else None
-        self._classes = shape.classes
-        self._probabilities: list[NDArray[np.float32]] = []
-        self._pending: list[AnyRow] = []
-        self._pending_kinds: list[int] = []
-        self._pending_rows: list[int] = []
+        self.decoder, self.shape = decoder, shape
+        self._blocks: list[Block] = []
         self._rows: list[NDArray[np.int64]] = []
-        self._has_features: list[NDArray[np.bool_]] = []
-        self._numeric: list[NDArray[np.float64]] = []
-        self._derived = shape.derived
-        self._categorical: list[list[object]] = [
-            [] for _ in range(len(decoder.categorical) + sum(len(one.categorical) for one in self._derived))
-        ]
-        self._score: list[NDArray[np.float64]] = []
-        self._prediction: list[object] = []
-        self._label: list[object] = []
-        self._tag_names = shape.tags
-        self._tags: list[list[object]] = [[] for _ in shape.tags]
 
-    def add_row(self, row: AnyRow, kind: int, position: int) -> None:
-        self._pending.append(row)
-        self._pending_kinds.append(kind)
-        self._pending_rows.append(position)
-        if len(self._pending) >= CHUNK:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._pending:
-            rows, kinds, positions = self._pending, self._pending_kinds, self._pending_rows
-            self._pending, self._pending_kinds, self._pending_rows = [], [], []
-            self._add_block(Columns.of(rows), np.array(kinds, np.int8), np.array(positions, np.int64))
-
-    def add_columns(self, columns: Columns, kind: NDArray[np.int8], rows: NDArray[np.int64]) -> None:
-        self._flush()
-        self._add_block(columns, kind, rows)
-
-    def _add_block(self, columns: Columns, kind: NDArray[np.int8], rows: NDArray[np.int64]) -> None:
+    def add(self, block: Block, rows: NDArray[np.int64]) -> None:
+        self._blocks.append(block)
         self._rows.append(rows)
-        self._add_features(columns.features)
-        for name, column in zip(self._tag_names, self._tags, strict=True):
-            column.extend(_tagged(columns.tags, name))
-        prediction, label = _unset_to_none(columns.prediction), _unset_to_none(columns.label)
-        score = _scores(columns, self._positive)
-        for i in np.flatnonzero(kind == FEATURES).tolist():
-            prediction[i] = label[i] = None
-            score[i] = MISSING
-        if self._confidence is not None:
-            self._confidence.append(confidences(columns.scores, prediction))
-        if self._classes:
-            self._probabilities.append(probabilities(columns.scores, self._classes))
-        self._prediction += prediction
-        self._label += label
-        self._score.append(score)
 
-    def _add_features(self, structs: Sequence[Any]) -> None:
-        count = len(structs)
-        has_features = np.ones(count, np.bool_)
-        try:
-            columns = list(zip(*map(msgspec.structs.astuple, structs), strict=True))
-        except TypeError:  # some events have no features
-            has_features[[i for i, struct in enumerate(structs) if not is_given(struct)]] = False
-            absent = self._decoder.absent
-            whole = [struct if is_given(struct) else absent for struct in structs]
-            columns = list(zip(*map(msgspec.structs.astuple, whole), strict=True))
-        self._has_features.append(has_features)
-        widened, unchecked = self._decoder.widened, self._decoder.unchecked
-        block = np.empty((len(self._decoder.numeric), count), np.float64)
-        for place, field in enumerate(self._decoder.numeric):
-            column: Sequence[object] = columns[field]
-            if widened[field] and not _NUMBERS.issuperset(map(type, column)):
-                column = list(map(numeric_value, column))
-            block[place] = _floats(column)
-            if unchecked and not np.isfinite(block[place]).all():
-                block[place] = _floats(list(map(numeric_value, column)))
-        for place, field in enumerate(self._decoder.categorical):
-            column = columns[field]
-            if (widened[field] and not _CATEGORIES.issuperset(map(type, column))) or (
-                unchecked and may_hold_odd(column)
-            ):
-                column = list(map(category_value, column))
-            self._categorical[place] += column
-        self._numeric.append(self._with_derived(block, columns))
-
-    def _with_derived(self, block: NDArray[np.float64], columns: Sequence[Sequence[object]]) -> NDArray[np.float64]:
-        """The numeric columns with those derived of vectors and texts; their categories are added."""
-        if not self._derived:
-            return block
-        blocks, place = [block], len(self._decoder.categorical)
-        for derived, field in zip(self._derived, self._decoder.derived, strict=True):
-            column = columns[field]
-            if self._decoder.widened[field] or self._decoder.unchecked:
-                column = list(map(value_of(derived.kind), column))
-            numbers, categories = derived_cells(derived, column)
-            blocks.append(numbers)
-            for own in categories:
-                self._categorical[place] += own
-                place += 1
-        return np.concatenate(blocks)
-
-    def finish(self) -> Group:
-        self._flush()
-        wanted = len(self._decoder.numeric) + sum(len(one.numeric) for one in self._derived)
-        empty = np.empty((wanted, 0), np.float64)
-        return Group(
-            key=self._key,
-            rows=_joined(self._rows, np.int64),
-            has_features=_joined(self._has_features, np.bool_),
-            numeric=np.concatenate(self._numeric or [empty], axis=1),
-            categorical=self._categorical,
-            score=_joined(self._score, np.float64),
-            prediction=self._prediction,
-            label=self._label,
-            confidence=None if self._confidence is None else _joined(self._confidence, np.float64),
-            tags=self._tags,
-            probabilities=self._all_probabilities(),
-        )
-
-    def _all_probabilities(self) -> NDArray[np.float32] | None:
-        if not self._classes:
-            return None
-        return np.concatenate([np.empty((0, len(self._classes)), np.float32), *self._probabilities])
-
-
-def _tagged(tags: Sequence[object], name: str) -> list[object]:
-    """The text of one tag for each event; None where it has none."""
-    return [cast("dict[str, object]", of).get(name) if is_given(of) else None for of in tags]
-
-
-def _floats(column: Sequence[object]) -> NDArray[np.float64]:
-    try:
-        return np.fromiter(column, np.float64, len(column))  # None is a TypeError
-    except TypeError:
-        return np.array(column, np.float64)  # None becomes NaN, but this is slower
+    def finish(self, places: NDArray[np.int64] | None) -> Group:
+        """The group; `places` are the positions of rows within `Events`, None if they are so already."""
+        block, rows = joined_blocks(self._blocks), _joined(self._rows, np.int64)
+        if places is not None:
+            rows = places[rows]
+            if not _rises(rows):
+                order = np.argsort(rows)
+                block, rows = block.in_order(order), rows[order]
+        return block.group(self._key, rows)
 
 
 def _joined(parts: list[NDArray[_T]], kind: type[_T]) -> NDArray[_T]:
@@ -353,25 +286,3 @@ def _hashed(names: Sequence[bytes | None], whose: Sequence[tuple[str, ...]]) -> 
 
 def _seed(*names: str) -> int:
     return _DIGEST("\0".join(names).encode())
-
-
-def _unset_to_none(column: Sequence[object]) -> list[object]:
-    if column.count(UNSET) == len(column):
-        return [None] * len(column)
-    return [None if value is UNSET else value for value in column]
-
-
-def _scores(columns: Columns, positive: str) -> NDArray[np.float64]:
-    """`score`, or the entry of `scores` for the positive class; MISSING without either."""
-    try:
-        score = _floats(columns.score)
-    except TypeError:  # UNSET for events without a score
-        score = np.array([None if value is UNSET else value for value in columns.score], np.float64)
-    if not np.isnan(score).any():
-        return score
-    for i in np.flatnonzero(np.isnan(score)).tolist():
-        scores = columns.scores[i]
-        if scores is not UNSET and scores is not None:
-            probability = scores.get(positive)
-            score[i] = MISSING if probability is None else probability
-    return score

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, compress, repeat, starmap
 from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar, get_type_hints
 
@@ -201,6 +201,10 @@ class Columns(NamedTuple):
         """The rows of these columns."""
         return [*starmap(Row, zip(*self, strict=True))]
 
+    def at(self, places: Sequence[int]) -> Columns:
+        """The rows at some places, one or more."""
+        return Columns._make(tuple(map(column.__getitem__, places)) for column in self)
+
     def of_records(self, counts: Counts, kept: Sequence[bool]) -> Columns | None:
         """The rows of some records only; `counts` are the rows of each."""
         keeps = [*chain.from_iterable(map(repeat, kept, counts))]
@@ -292,6 +296,8 @@ class RowDecoder:
         self.categorical = [field_of[place] for place, (_, kind) in enumerate(wanted) if kind == CATEGORICAL]
         self.derived = [field_of[place] for place, (_, kind) in enumerate(wanted) if kind in DERIVED_KINDS]
         self.widened = [False] * len(self._fields)
+        #: fields of numbers that held null lately
+        self.nulls = [False] * len(self._fields)
         self._failures = [0] * len(self._fields)
         self.features_type: type[msgspec.Struct]
         self.decode: Callable[[bytes], AnyRow] | None
@@ -320,6 +326,15 @@ class RowDecoder:
         if compiled is not None:
             self.decode, self.features_type, self.many = compiled
         self.absent = self.features_type()
+
+    @property
+    def layout(self) -> Hashable:
+        """The same for versions whose rows can be turned to columns together."""
+        shape = self.shape
+        if shape is None or shape.derived or shape.confidence or shape.classes or shape.tags:
+            return self
+        fields = len(self.features_type.__struct_fields__)
+        return fields, (*self.numeric, None, *self.categorical, None, *self.widened), shape.positive
 
     def features(self, raw: dict[str, object]) -> msgspec.Struct:
         """The features struct of an event, for the reference decoder; counts the failures of each feature and widens

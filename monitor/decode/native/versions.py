@@ -139,7 +139,7 @@ class Versions:
         rows: list[AnyRow | None]
         if self._mixed:
             used = [self._spellings.get(self._spelling(value), self._current) for value in values]
-            rows = [decode_one(decoder.decode, value) for decoder, value in zip(used, values, strict=True)]
+            rows = _each_by_its_own(used, values)
         elif self._current.decode is not None:
             rows = decode_all(self._current.decode, values)
         else:
@@ -147,7 +147,7 @@ class Versions:
         for name, column in outside.items():
             _set_field(name, rows, column)
         columns = self._columns_of(rows)
-        if columns is None or self._all_correct(columns, used):
+        if columns is None or self._all_correct(columns, used, rows):
             return rows, columns
         self._decode_again(values, rows, used, outside)
         return rows, self._columns_of(rows)
@@ -156,10 +156,13 @@ class Versions:
         kept = cast("Sequence[AnyRow]", rows) if all(rows) else [row for row in rows if row is not None]
         return self.columns(kept) if kept else None
 
-    def _all_correct(self, columns: Columns, used: list[RowDecoder]) -> bool:
-        """True if all rows are of one model version and every wanted one was decoded with its decoder."""
+    def _all_correct(self, columns: Columns, used: list[RowDecoder], rows: Sequence[AnyRow | None]) -> bool:
+        """True if every row was certainly decoded with the decoder of its model version, as far as it is wanted."""
         if not columns.of_one_version():
-            return False
+            right_ones = list(map(self._decoders.get, zip(columns.model, columns.version, strict=True)))
+            if len(right_ones) < len(used):
+                used = [one for one, row in zip(used, rows, strict=True) if row is not None]
+            return right_ones == used
         right = self._decoders.get((columns.model[0], columns.version[0]))
         if right is None:
             return False
@@ -248,6 +251,19 @@ class Versions:
     def _spelling(self, value: bytes) -> bytes:
         """The raw bytes of the fields that hold model and version."""
         return b"".join([_text_after(value, field) for field in self._compiler.spellings])
+
+
+def _each_by_its_own(used: Sequence[RowDecoder], values: Sequence[bytes]) -> list[AnyRow | None]:
+    """The row of each value by the decoder at its place: the values of one decoder are decoded together."""
+    places: dict[RowDecoder, list[int]] = {}
+    for place, decoder in enumerate(used):
+        places.setdefault(decoder, []).append(place)
+    rows: list[AnyRow | None] = [None] * len(values)
+    for decoder, at in places.items():
+        if decoder.decode is not None:
+            for place, row in zip(at, decode_all(decoder.decode, [values[i] for i in at]), strict=True):
+                rows[place] = row
+    return rows
 
 
 def _set_field(name: str, rows: Sequence[AnyRow | None], values: Sequence[object]) -> None:
