@@ -6,7 +6,7 @@ UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo venv dev check lint unit test test-pythons test-platforms real-parts bench quality rivals wheels image release lock clean
+.PHONY: help demo venv dev check lint unit test test-pythons test-platforms real-parts bench bench-peers bench-table bench-compare quality rivals wheels image release lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,8 +47,17 @@ real-parts: dev ## Java, Kafka, Prometheus, Alertmanager, Chromium and podman, w
 	@$(BIN)/python -m tests.real_parts.install
 	@$(BIN)/python -m tests.real_parts.class_archive
 
-bench: dev ## measures events per second and memory
-	$(BIN)/python -m tests.benchmarks
+bench: dev real-parts ## how fast it is beside others, on a real Kafka: an hour or more (BENCH="--quick": five minutes)
+	$(BIN)/python -m tests.benchmarks bench $(BENCH)
+
+bench-peers: dev ## the stream processors that bench compares with, in .peers: once, a few minutes
+	$(BIN)/python -m tests.benchmarks bench-peers
+
+bench-table: dev ## docs/performance.md from the newest run of bench (FILE=.bench/….json)
+	$(BIN)/python -m tests.benchmarks bench-table $(FILE)
+
+bench-compare: dev real-parts ## a revision and this tree in turn (REV=main ROUNDS=7 COMPARE="features" or "judging --only plain")
+	$(BIN)/python -m tests.benchmarks bench-compare $(if $(ROUNDS),--rounds $(ROUNDS)) $(REV) $(COMPARE)
 
 quality: dev ## false pages by kind of traffic, and how soon changes page (QUALITY="--months 1 --kinds AR,Zipf")
 	$(BIN)/python -m tests.benchmarks quality $(QUALITY)
@@ -116,13 +125,16 @@ dev: .venv/.installed ## .venv with what tests and builds, too
 	@$(PYTHON) -m venv .venv
 
 # One version of everything for all Pythons, hashes of all platforms, and no address of any index.
-COMPILE = .venv/lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
+COMPILE = .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
   --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+PEERS := tests/benchmarks/peers/requirements
 
 lock: dev ## writes requirements*.txt anew from pyproject.toml (UPGRADE=1: with the newest versions)
 	@test -x .venv/lock/bin/uv || { $(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install --quiet '$(UV)'; }
-	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra demo --extra registry --extra dev --output-file requirements-dev.txt
-	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra demo --extra registry --constraints requirements-dev.txt --output-file requirements.txt
+	$(COMPILE) pyproject.toml $(if $(UPGRADE),--upgrade) --extra demo --extra registry --extra confluent --extra dev --output-file requirements-dev.txt
+	$(COMPILE) pyproject.toml $(if $(UPGRADE),--upgrade) --extra demo --extra registry --extra confluent --constraints requirements-dev.txt --output-file requirements.txt
+	$(COMPILE) $(PEERS).in $(if $(UPGRADE),--upgrade) --output-file $(PEERS).txt
 
 clean: ## removes what make has made
-	rm -rf .venv .real-parts .rivals dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .real-parts .rivals .peers .bench dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

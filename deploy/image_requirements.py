@@ -1,5 +1,6 @@
-"""Prints what the image installs: the lock's entries of driftd's dependencies (with extra `registry`) and of theirs.
+"""Prints what the image installs: the lock's entries of driftd's dependencies and of theirs.
 
+With the extras `registry` and `confluent`.
 Run as `python deploy/image_requirements.py 3.12`, with the Python of the image, where the lock is installed.
 """
 
@@ -54,5 +55,6 @@ def image_lock(lock: str, plain: list[str], python: str) -> str:
 if __name__ == "__main__":
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     locked = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["registry"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["registry"], *extras["confluent"]]
     sys.stdout.write(image_lock(locked, wanted, sys.argv[1]))

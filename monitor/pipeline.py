@@ -1,9 +1,10 @@
 """The whole path, top to bottom: records are decoded, counted, judged; state is saved before anything is published.
 
-turn:        count what was polled → changes → judge what is complete → checkpoint when due
+turn:        count what was polled → changes → judge what is complete → cut a checkpoint when due
 count:       per topic-partition: decode, dead-letter what was rejected, add the rest to open panes
 judge:       panes that every partition has passed, in time order → windows → findings → incidents
-checkpoint:  rejects acknowledged → state saved, with the transitions not sent yet → transitions sent → committed
+checkpoint:  beside the loop: rejects acknowledged → state saved, with the transitions not sent yet → transitions sent →
+             committed (`loop/checkpoints.py`)
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from monitor.judge.fleet import Fleet
 from monitor.judge.warmup import Warmup
 from monitor.log import get_log
 from monitor.loop.arrivals import Arrivals
+from monitor.loop.beside import AtOnce, Beside
+from monitor.loop.checkpoints import Checkpoints
 from monitor.loop.decoders import Decoders, Make
 from monitor.loop.letters import letter_of_unreadable, letters_of
 from monitor.loop.pairing import Pairing
@@ -70,8 +73,11 @@ class Pipeline:
         decoders: Make = decoder_for,
         learn: Learn | None = None,
         live: bool = True,
+        beside: Beside | None = None,
     ) -> None:
-        """`live`: a partition at its end may still grow, so it holds others back until it has been idle for a while.
+        """`beside` does the writing of checkpoints; without it the loop waits for each.
+
+        `live`: a partition at its end may still grow, so it holds others back until it has been idle for a while.
 
         `learn` gives model versions without a reference one at the end of their warm-up; without it there are none.
         """
@@ -107,6 +113,8 @@ class Pipeline:
             settings, source, clock, self.partition_states, admission.lateness_us, labels, live=live
         )
         self.saving = Saving(clock, settings.state.every / SECOND_US)
+        beside = AtOnce() if beside is None else beside
+        self.checkpoints = Checkpoints(outputs, self.fleet, self.saving, clock, beside, self._cut)
         self.time = LoopTime(clock)
         self.pairing = Pairing(admission, clock, self.decoders.of, self.task, self._counted, self.losses, self.outcomes)
         admission.when_replaced(self._replaced)
@@ -129,8 +137,7 @@ class Pipeline:
         if failed is None and self._arrivals.due() and self.caught_up():
             self._arrivals.pass_time(self.fleet, self.tasks.values())
         self.time.passed(JUDGE)
-        if self.saving.due(urgent=bool(self.fleet.unsent or self.fleet.rebases)):
-            self.saving.attempt(self.checkpoint)
+        if self.checkpoints.step():
             self.time.passed(CHECKPOINT)
         if failed is not None:
             raise failed
@@ -204,26 +211,17 @@ class Pipeline:
         self.label_exchange.put_joined(self.joins.step(joined, warming))
         self.label_exchange.hand_joined_on(self.fleet.take_labels)
 
-    def checkpoint(self) -> None:
-        """Save the state, then publish.
+    def checkpoint(self, timeout_s: float | None = None) -> None:
+        """Make a checkpoint of this moment and wait for it: see `loop/checkpoints.py`.
 
-        1. Rejects are acknowledged: only then may a position after them be saved.
-        2. The state is saved, with the transitions that are not sent yet.
-        3. The transitions are sent and acknowledged: nothing is published that the saved state does not contain.
-        4. The consumer group's offsets are committed, for lag tools; after a restart the saved positions are used.
+        Raises:
+            ExternalError: it failed, or is not done in time.
         """
+        self.checkpoints.make(timeout_s)
+
+    def _cut(self) -> tuple[Cut, dict[Partition, int]]:
         self._send_letters()
-        self._outputs.flush_rejects()  # 1
-        self._outputs.save(self.to_state())  # 2
-        self.saving.state_is_kept()
-        unsent = list(self.fleet.unsent)
-        if unsent:
-            self._outputs.publish(unsent)  # 3
-            self.fleet.sent(unsent)
-        if rebases := list(self.fleet.rebases):
-            self._outputs.record(rebases)
-            self.fleet.recorded(rebases)
-        self._outputs.commit(self.positions())  # 4
+        return self.to_state(), self.positions()
 
     def _begin_judging(self, warmup: Warmup) -> None:
         """A model version has learned its reference: panes from the next one on are counted by it and judged."""
@@ -325,7 +323,7 @@ class Pipeline:
     # state
 
     def to_state(self) -> Cut:
-        """Both stages and the unsent transitions, cut at one moment; it is saved before the next batch is counted."""
+        """Both stages and the unsent transitions, cut at one moment; it is frozen before the next batch is counted."""
         tasks = [part for _, task in sorted(self.tasks.items()) for part in parts.of_task(task)]
         hashes = {key: self._settings_hash(key) for key in self._admission.seen}
         models = [

@@ -54,7 +54,7 @@ class RecordBatch:
     """
 
     partition: Partition
-    values: list[bytes | None]
+    values: Sequence[bytes | None]
     offsets: Ints
     times_ms: Ints | None
     next_offset: int

@@ -34,6 +34,7 @@ from monitor.judge.windows.pyramid import BaseWindow, WindowPyramid
 from monitor.kafka.alerts import Alerts
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.rejects import DeadLetters
+from monitor.loop.checkpoints import Checkpoints
 from monitor.pipeline import Pipeline
 from monitor.publish.series import SeriesPage
 from monitor.publish.site import Site
@@ -41,6 +42,7 @@ from monitor.publish.snapshot import SnapshotHolder
 from monitor.publish.status.page import StatusPages
 from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.state.directory import StateDirectory
+from monitor.state.parts import Cut
 from tests.floors import HOUSE
 from tests.house import Module, inner_imports, read_modules
 
@@ -123,8 +125,9 @@ PATH = (
     Step(Distribution.measure, "a cause: bins against the reference's bins; only tests really made spend budget"),
     Step(Judge.findings, "what every cause finds over its threshold; for each column and cause the worst window"),
     Step(IncidentBook.step, "findings to one incident of the model version; a transition if something changed"),
-    Step(Pipeline.checkpoint, "saves the state, then publishes: see [state.md](state.md)"),
+    Step(Checkpoints.step, "begins a checkpoint, or notes how far one is: see [state.md](state.md)"),
     Step(Pipeline.to_state, "both stages and the unsent transitions as parts, at one moment"),
+    Step(Cut.frozen, "the parts that changed, as values that stay as they are while the loop goes on"),
     Step(StateDirectory.save, "the parts whose marks changed, then the checkpoint that refers to them: a temporary"
          " file, synced, renamed; the previous checkpoint is kept"),
     Step(Alerts.send, "the transition to the alert topic, with its own id", False),

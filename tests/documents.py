@@ -13,6 +13,7 @@ from monitor.publish.series import document as series_document
 from monitor.settings.document import settings_reference
 from monitor.stats.bins.reference_bins import QUALITY_COUNTS
 from tests.architecture_document import architecture_document
+from tests.benchmarks.bench_table import page as performance_document
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 _MADE = "This file is generated from the code by `python -m tests.documents`; do not edit it."
@@ -198,6 +199,7 @@ DOCUMENTS = {
     "series.md": series_document,
     "architecture.md": architecture_document,
     "decisions/README.md": decisions_document,
+    "performance.md": performance_document,
 }
 
 

@@ -16,6 +16,7 @@ from monitor.count.admission.versions import Admission
 from monitor.errors import TransientError
 from monitor.events import ModelKey, Partition
 from monitor.findings import Rebase, Transition
+from monitor.loop.beside import Beside
 from monitor.loop.warming import Learn
 from monitor.pipeline import Pipeline
 from monitor.records import Change, DeadLetter, RecordBatch
@@ -31,10 +32,12 @@ from monitor.run.reference_build import build_reference
 from monitor.run.replay import Replay, replay
 from monitor.settings.tree import Settings
 from monitor.state.codec import encode
+from monitor.state.part_files import Part
 from monitor.state.parts import Cut, State, whole_tree
 from monitor.stats.bins.name_bins import BUCKETS, KnownNames, bucket_of, hashes_of
 from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC, ColumnBins
 from monitor.stats.performance.label_tally import LabelTally
+from monitor.stats.tallies.later import Later
 
 SECOND: Final = 1_000_000
 #: start of the streams: the beginning of a pane
@@ -185,6 +188,8 @@ class Recorded:
         self.letters: list[DeadLetter] = []
         self.saved: list[State] = []
         self._parts: dict[str, tuple[Hashable, bytes]] = {}
+        #: the parts of the last cut, and their content when it was made
+        self._frozen: list[tuple[Part, bytes]] = []
         self.reported: list[Transition] = []
         self.rebased: list[Rebase] = []
         self.committed: list[dict[Partition, int]] = []
@@ -205,6 +210,13 @@ class Recorded:
 
     def flush_rejects(self) -> None:
         self._called("flush_rejects")
+
+    def freeze(self, cut: Cut) -> Cut:
+        for part, content in self._frozen:
+            assert bytes(encode(part.tree())) == content, f"{part.name} changed while it could be written"
+        frozen = cut.frozen({part.name for part in cut.parts})
+        self._frozen = [(part, bytes(encode(part.tree()))) for part in frozen.parts]
+        return frozen
 
     def save(self, cut: Cut) -> None:
         self._called("save")
@@ -236,9 +248,11 @@ def pipeline_of(
     *,
     live: bool = False,
     learn: Learn | None = None,
+    beside: Beside | None = None,
 ) -> tuple[Pipeline, ManualClock]:
     clock = ManualClock(NOW_US)
-    return Pipeline(tree, admission, source, clock, outputs or Recorded(), live=live, learn=learn), clock
+    made = Pipeline(tree, admission, source, clock, outputs or Recorded(), live=live, learn=learn, beside=beside)
+    return made, clock
 
 
 def run_to_end(pipeline: Pipeline, source: MemorySource) -> None:
@@ -265,6 +279,8 @@ def plain(node: object) -> Any:  # noqa: ANN401 - a tree of whatever a state hol
     """A state as lists, dicts and numbers that can be compared; lists of records are sorted."""
     if isinstance(node, np.ndarray):
         return node.tolist()
+    if isinstance(node, Later):
+        return plain(node.tree())
     if isinstance(node, Mapping):
         return {name: plain(child) for name, child in node.items()}
     if isinstance(node, list | tuple):

@@ -15,9 +15,10 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "frames": "columns rows events",
         "stats": (
-            "pairs.levels pairs.tables tallies.names tallies.growing tallies.number_table tallies.thinning distances "
-            "digits sliding testing.evidence tallies.slots detectors.detector detectors.adwin "
-            "detectors.error_detectors detectors.value_detectors variance.equal_runs variance.long_run season.terms "
+            "pairs.levels pairs.tables tallies.names tallies.later tallies.growing tallies.number_table "
+            "tallies.thinning distances digits sliding testing.evidence tallies.slots detectors.detector "
+            "detectors.adwin detectors.error_detectors detectors.value_detectors variance.equal_runs variance.long_run "
+            "season.terms "
             "season.fit testing.directions testing.ending testing.onset bins.unseen bins.reference_bins "
             "bins.hit_places bins.agreement bins.name_bins derived.vectors derived.scripts derived.texts "
             "derived.columns variance.quality_dispersion testing.directional testing.screening bins.numeric_bins "
@@ -63,8 +64,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "labels.join_tables labels.join_changes labels.pending labels.predictions_by_pane labels.join_state "
             "labels.model_join labels.joined_model labels.joins labels.task_labels clocks.progress "
             "clocks.label_progress clocks.completeness columns.pair_counter columns.score_counter "
-            "columns.segment_counter columns.new_slots columns.by_partition columns.aggregator warmup.lines "
-            "warmup.rows task exchange"
+            "columns.segment_counter columns.new_slots columns.by_partition columns.block columns.aggregator "
+            "warmup.lines warmup.rows task exchange"
         ),
     },
     {  # judging (stage 2)
@@ -89,8 +90,9 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # the outside
         "kafka": (
-            "library_log batch_header codecs library_batch record_batch unpack opened_batch fetch_state batches "
-            "socket_reads reading_path stalls allocator clock_check connect group topics producer "
+            "library_log batch_header codecs library_batch cut_values record_batch unpack opened_batch fetch_state "
+            "batches socket_reads reading_path stalls allocator clock_check connect reader confluent.columns "
+            "confluent.config confluent.partition confluent.reader readers group topics producer "
             "reporting watch alerts acts rejects withheld consumer"
         ),
         "registry": "client",
@@ -99,7 +101,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "kinds readers files event_times whole_calls"
         ),
         "state": (
-            "durable codec packing segments part_files checkpoint directory versions finding_trees task_part "
+            "durable codec frozen packing segments part_files checkpoint directory versions finding_trees task_part "
             "model_part warmup_part label_parts join_part pairs_part one_tree labels_within parts"
         ),
         "publish": (
@@ -112,7 +114,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # events of a service that reports itself, and what the path asks of the outside
         "": "client",
-        "loop": "time sinks saving stage2 arrivals letters decoders pairing warming",
+        "loop": "time sinks saving beside stage2 arrivals letters decoders pairing warming checkpoints",
     },
     {  # the path
         "": "pipeline",
@@ -122,7 +124,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events no_ids "
             "outcome_lines performance_lines state_show outputs decoders kafka_source open_source understood "
             "suggesting accepting column_views counted_rows first_pass reference_labels reference_build "
-            "warmup_learning warmup_lines human_lines replay comparing promises snapshot_builder daemon"
+            "warmup_learning warmup_lines human_lines replay comparing promises snapshot_builder restoring daemon"
         ),
     },
     {  # from Python

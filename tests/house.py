@@ -34,8 +34,8 @@ WALL_CLOCK = re.compile(
     r"time\.(time(_ns)?|gmtime|localtime|ctime)|datetime\.(datetime\.(now|utcnow|today)|date\.today)"
 )
 WAITING = {"time.monotonic", "time.monotonic_ns", "time.sleep"}
-# publish: the snapshot makes way for the server's thread
-MAY_WAIT = ("monitor.clock", "monitor.run.daemon", "monitor.kafka.", "monitor.publish.")
+# publish: the snapshot makes way for the server's thread; beside: the writer of a checkpoint for the loop
+MAY_WAIT = ("monitor.clock", "monitor.run.daemon", "monitor.loop.beside", "monitor.kafka.", "monitor.publish.")
 SEEDED = {"random.Random", "numpy.random.default_rng", "numpy.random.RandomState"}  # random, unless given a seed
 RANDOM_TYPES = {
     "numpy.random.Generator",

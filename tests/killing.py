@@ -77,6 +77,7 @@ class Trial:
     broker: KafkaBroker
     folder: Path
     topic: str
+    client: str = "kafka-python"
     moments: list[str] = field(default_factory=list)
 
     @property
@@ -126,6 +127,7 @@ class Trial:
             state={"path": "state", "every": every},
             windows={"idle_after": idle_after},
         )
+        tree["kafka"]["client"] = self.client
         write_settings(self.folder, tree)
 
     def inputs(self) -> Sequence[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from monitor.count.admission.versions import Admission
 from monitor.kafka.topics import ClusterDescription
 from monitor.pipeline import Pipeline
-from monitor.run.daemon import restored
+from monitor.run.restoring import restored
 from monitor.settings.tree import Settings
 from monitor.state import codec
 from monitor.state.directory import Loaded

@@ -25,9 +25,9 @@ from monitor.reference.notes.relations import relation_notes
 from monitor.reference.notes.segments import segment_outcomes, segment_performance
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
-from monitor.run.daemon import lost_state
 from monitor.run.open_source import newest_records
 from monitor.run.reference_files import ReferenceFault
+from monitor.run.restoring import lost_state
 from monitor.run.understood import understand
 from monitor.settings.duration import in_words
 from monitor.settings.model import Model

@@ -28,6 +28,7 @@ from monitor.findings import SEVERITY_RANK
 from monitor.judge.promise.promised import promise_by_settings, promise_without_settings
 from monitor.judge.promise.words import statement, text_table
 from monitor.kafka.library_log import REPORTED_BY_US
+from monitor.kafka.readers import require_client
 from monitor.log import configure_logging, get_log
 from monitor.publish.dashboards.dashboard import dashboards as dashboard_texts
 from monitor.publish.rules.file import FILE as RULES_FILE
@@ -93,6 +94,7 @@ def version(arguments: Namespace) -> int:
 def run(arguments: Namespace) -> int:
     """The daemon."""
     configured, admission = _configured(arguments)
+    require_client(configured.kafka)
     configure_logging(level=configured.log.level, form=configured.log.format, muted=REPORTED_BY_US)
     daemon = Daemon(
         configured, admission, SystemClock(), config_file=Path(arguments.config), accept_loss=arguments.accept_loss
@@ -122,6 +124,7 @@ def demo(arguments: Namespace) -> int:
 def check(arguments: Namespace) -> int:
     """The table of checks; a faulty reference does not hide the other lines."""
     configured = load_settings(Path(arguments.config), os.environ)
+    require_client(configured.kafka)
     references, faults = load_sound_references(configured, arguments.config)
     faults += unwatched(configured, references, arguments.config)
     code = DONE

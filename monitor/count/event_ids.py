@@ -1,65 +1,35 @@
 """Deduplication of event ids in one topic-partition, over the last `capacity` ids.
 
-The newest few hundred keys are kept in order of arrival. Older ones are in two sorted arrays, each key with its
-sequence number: a short array, which is merged into the long one when it is long enough. So an id costs 12 bytes (at
-most 14.5, with those about to be dropped), memory grows with the ids seen, and no work is done per single id.
+Keys are kept in order of arrival. A table of slots finds them again: each slot has the place of the newest key whose
+hash falls there, and each key that of the one before it in the same slot. So an id costs 12 bytes, the slots at most 3
+more, memory grows with the ids seen, and no work is done per single id.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.stats.tallies.growing import Growing
 
-#: newest keys kept unsorted
-MOST_LAST: Final = 512
-#: the short array is merged into the long one at capacity / this
-SHORT_PART: Final = 12
-#: dropping old keys takes a pass over all, so it waits until it frees capacity / this
-FORGOTTEN_PART: Final = 8
+#: room for keys behind the last `capacity`, as a share of it and at least; old ones are dropped when it is full
+ROOM_PART: Final = 16
+LEAST_ROOM: Final = 512
+#: how much larger a full memory becomes while it grows, and slots for each key
+_GROWTH: Final = 1.25
+_SLOTS: Final = 0.8
+#: keys of one slot that are compared; where one has more, all keys are searched
+MOST_STEPS: Final = 32
+
+_MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
 
 Keys = NDArray[np.uint64]
+Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-
-
-class _Row(NamedTuple):
-    """Sorted keys, equal ones by time; `numbers` are their sequence numbers, counted from `EventIds._base`."""
-
-    keys: Keys
-    numbers: NDArray[np.uint32]
-
-    def last_asked(self, keys: Keys) -> NDArray[np.int64]:
-        """The newest sequence number of each of `keys`; -1 for one that is not here."""
-        if not len(self.keys):
-            return np.full(len(keys), -1, np.int64)
-        at = self.keys.searchsorted(keys, "right") - 1
-        found = self.keys[at] == keys  # index -1 gives the last key, which is larger
-        return np.where(found, self.numbers[at].astype(np.int64), -1)
-
-    def merged(self, later: _Row) -> _Row:
-        """Merged with keys that all came later."""
-        if not len(self.keys):
-            return later
-        places = self.keys.searchsorted(later.keys, "right") + np.arange(len(later.keys))
-        own = np.ones(len(self.keys) + len(later.keys), np.bool_)
-        own[places] = False
-        keys, numbers = np.empty(len(own), np.uint64), np.empty(len(own), np.uint32)
-        keys[places], numbers[places] = later
-        keys[own], numbers[own] = self
-        return _Row(keys, numbers)
-
-    def since(self, number: int, base: int) -> _Row:
-        """Those with sequence number `number` or later, numbered from `base` on."""
-        kept = self.numbers >= number
-        return _Row(self.keys[kept], self.numbers[kept] - np.uint32(base))
-
-
-_EMPTY: Final = _Row(np.zeros(0, np.uint64), np.zeros(0, np.uint32))
 
 
 class EventIds:
@@ -70,60 +40,110 @@ class EventIds:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self._most_short = max(MOST_LAST, capacity // SHORT_PART)
-        self._long = self._short = _EMPTY
-        self._last = _EMPTY.keys
-        #: number of keys before the oldest one held
+        self._keys: Keys
+        self._before: NDArray[np.uint32]
+        self._newest: NDArray[np.uint32]
+        self._held: int
+        self._room = max(LEAST_ROOM, capacity // ROOM_PART)
+        #: number of keys before the first one held
         self._base = 0
-        #: number of keys since, that one included
-        self._asked = 0
+        self._begin(np.empty(0, np.uint64), 1, 0)
 
     def __len__(self) -> int:
-        return min(self._asked, self.capacity)
+        return min(self._held, self.capacity)
 
     def ask(self, keys: Keys) -> Mask:
         """Add `keys` (n,) in order; True where the same key is among the `capacity` keys just before it."""
         if self.capacity == 0 or len(keys) == 0:
             return np.zeros(len(keys), np.bool_)
-        parts = [keys[at : at + self._most_short] for at in range(0, len(keys), self._most_short)]
-        return np.concatenate([self._ask_some(part) for part in parts])
+        if len(keys) <= self._room:
+            return self._ask_some(keys)
+        return np.concatenate([self._ask_some(keys[at : at + self._room]) for at in range(0, len(keys), self._room)])
 
     def _ask_some(self, keys: Keys) -> Mask:
-        came_before = len(self._last)
-        self._last = np.concatenate((self._last, keys))
-        order = np.argsort(self._last, kind="stable")
-        row = _Row(self._last[order], (self._asked - came_before + order).astype(np.uint32))
-        previous = np.full(len(order), -1)
-        again = np.flatnonzero(row.keys[1:] == row.keys[:-1])
-        previous[again + 1] = row.numbers[again]
-        new = order >= came_before
-        asked = row.keys[new]
-        previous = np.maximum(previous[new], np.maximum(self._short.last_asked(asked), self._long.last_asked(asked)))
-        known = np.empty(len(keys), np.bool_)
-        known[order[new] - came_before] = (previous >= 0) & (
-            previous >= row.numbers[new].astype(np.int64) - self.capacity
-        )
-        self._asked += len(keys)
-        if len(order) >= MOST_LAST:
-            self._short, self._last = self._short.merged(row), _EMPTY.keys
-            if len(self._short.keys) >= self._most_short:
-                self._lengthen()
+        self._make_room(len(keys))
+        first = self._held
+        return self._known(first, keys, self._append(keys))
+
+    def _append(self, keys: Keys) -> Ints:
+        """Add keys; returns the places (n,) of those before them in their slots."""
+        first, end = self._held, self._held + len(keys)
+        self._keys[first:end] = keys
+        slots = self._slots_of(keys)
+        places = np.arange(first + 1, end + 1)
+        before = self._newest.take(slots).astype(np.int64)
+        self._newest[slots] = places  # of several in one slot the last one stays
+        newest = self._newest.take(slots)
+        others = np.flatnonzero(newest != places)
+        if len(others):
+            slot = slots[others] << 32
+            shared = np.unique(np.concatenate((slot | others, slot | (newest[others] - (first + 1)))))
+            follows = np.flatnonzero(shared[1:] >> 32 == shared[:-1] >> 32)
+            rows = shared & 0xFFFFFFFF
+            before[rows[follows + 1]] = rows[follows] + (first + 1)
+        self._before[first:end] = before
+        self._held = end
+        return before
+
+    def _slots_of(self, keys: Keys) -> Ints:
+        bits = len(self._newest).bit_length() - 1
+        if bits == 0:
+            return np.zeros(len(keys), np.int64)
+        return (keys * _MULTIPLIER >> np.uint64(64 - bits)).view(np.int64)
+
+    def _known(self, first: int, keys: Keys, before: Ints) -> Mask:
+        """Which of the keys from place `first` on are among those just before them."""
+        known = np.zeros(len(keys), np.bool_)
+        oldest = np.arange(first + 1 - self.capacity, first + 1 - self.capacity + len(keys))
+        np.maximum(oldest, 1, out=oldest)
+        rows = np.flatnonzero(before >= oldest)
+        places = before[rows]
+        for _ in range(MOST_STEPS):
+            if not len(rows):
+                return known
+            same = self._keys[places - 1] == keys[rows]
+            known[rows[same]] = True
+            places = self._before[places - 1].astype(np.int64)
+            goes_on = ~same & (places >= oldest[rows])
+            rows, places = rows[goes_on], places[goes_on]
+        for row in rows.tolist():
+            known[row] = (self._keys[oldest[row] - 1 : first + row] == keys[row]).any()
         return known
 
-    def _lengthen(self) -> None:
-        """Merge the short array into the long one; drop keys beyond the capacity once they are an eighth of it."""
-        first = max(0, self._asked - self.capacity)
-        if first >= self.capacity // FORGOTTEN_PART:
-            self._long, self._short = self._long.since(first, first), self._short.since(first, first)
-            self._asked -= first
-            self._base += first
-        self._long, self._short = self._long.merged(self._short), _EMPTY
+    def _make_room(self, count: int) -> None:
+        """Have room for more keys, `_room` of them at most; the oldest are dropped where there are enough others."""
+        if self._held + count <= len(self._keys):
+            return
+        dropped = max(0, self._held - self.capacity)
+        held = self._held - dropped
+        size = min(max(LEAST_ROOM, int(_GROWTH * (held + count))), self.capacity + self._room)
+        keys = np.empty(size, np.uint64)
+        keys[:held] = self._keys[dropped : self._held]
+        self._base += dropped
+        slots = 1 << max(0, int(size * _SLOTS).bit_length() - 1)
+        if slots != len(self._newest):
+            self._begin(keys, slots, held)
+            return
+        before = np.empty(size, np.uint32)
+        before[:held] = _earlier(self._before[dropped : self._held], dropped)
+        self._keys, self._before, self._newest = keys, before, _earlier(self._newest, dropped)
+        self._held = held
+
+    def _begin(self, keys: Keys, slots: int, held: int) -> None:
+        """Begin with so many slots, and the first `held` of `keys`."""
+        #: a key is never changed where it is: a state may still be read while more keys come
+        self._keys = keys
+        #: places count from 1, 0 is none: of the key before in the same slot, and of the newest key of each slot
+        self._before = np.empty(len(keys), np.uint32)
+        self._newest = np.zeros(slots, np.uint32)
+        #: keys held, at most `_room` more than count
+        self._held = 0
+        self._append(keys[:held])
 
     def to_state(self, name: str = "") -> Growing:
         """The keys, oldest first, with their sequence numbers."""
-        base, end = self._base, self._base + self._asked
-        between = partial(_between, (self._long, self._short), self._last, base)
-        return Growing(name, end - len(self), end, between)
+        end = self._base + self._held
+        return Growing(name, end - len(self), end, partial(_between, self._keys, self._base))
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Restore from a state; only the newest `capacity` ids if it holds more.
@@ -132,21 +152,21 @@ class EventIds:
         """
         keys = np.array(state["keys"], np.uint64)
         left_out = max(0, len(keys) - self.capacity)
-        keys = keys[left_out:]
-        order = np.argsort(keys, kind="stable")
-        self._long, self._short, self._last = _Row(keys[order], order.astype(np.uint32)), _EMPTY, _EMPTY.keys
+        self._begin(np.empty(0, np.uint64), 1, 0)
         self._base = state.get("first", 0) + left_out
-        self._asked = len(keys)
+        for at in range(left_out, len(keys), self._room):
+            part = keys[at : at + self._room]
+            self._make_room(len(part))
+            self._append(part)
 
 
-def _between(rows: tuple[_Row, ...], last: Keys, base: int, first: int, end: int) -> Keys:
+def _earlier(places: NDArray[np.uint32], dropped: int) -> NDArray[np.uint32]:
+    """Places once so many of the first keys are dropped; 0 for those of dropped ones."""
+    kept = np.maximum(places, np.uint32(dropped))
+    kept -= np.uint32(dropped)
+    return kept
+
+
+def _between(keys: Keys, base: int, first: int, end: int) -> Keys:
     """The keys with sequence numbers from `first` to before `end`; numbering starts at `base`."""
-    keys, at = np.empty(end - first, np.uint64), base
-    for row in rows:
-        if first < at + len(row.keys) and at < end:
-            wanted = (row.numbers >= max(0, first - base)) & (row.numbers < end - base)
-            keys[row.numbers[wanted].astype(np.int64) + (base - first)] = row.keys[wanted]
-        at += len(row.keys)
-    if end > at:
-        keys[max(0, at - first) :] = last[max(0, first - at) : end - at]
-    return keys
+    return keys[first - base : end - base].copy()

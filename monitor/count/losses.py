@@ -244,10 +244,10 @@ def lost_of(events: Events, refused: Sequence[Refused], late: NDArray[np.int64],
     for one in refused:
         if one.outcome == UNKNOWN_MODEL or (one.outcome, one.reason) == (IGNORED, "version"):
             lost.append(Lost(one.outcome, one.reason, one.key, events.offset[one.rows]))
-    for at in np.unique(events.key[late > 0]).tolist():
+    for at in np.unique(events.key[late > 0]).tolist() if late.any() else ():
         rows = np.flatnonzero((late > 0) & (events.key == at))
         lost.append(Lost(LATE, "", events.keys[at], events.offset[rows], behind_us=int(late[rows].max())))
-    for at in np.unique(events.key[duplicate]).tolist():
+    for at in np.unique(events.key[duplicate]).tolist() if duplicate.any() else ():
         rows = np.flatnonzero(duplicate & (events.key == at))
         lost.append(Lost(DUPLICATE, "", events.keys[at], events.offset[rows]))
     return lost

@@ -6,8 +6,8 @@ it, so the outcome does not depend on how polls cut the stream.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from monitor.count.clocks.event_clock import NO_CLOCK, EventClock
 from monitor.count.event_ids import EventIds
 from monitor.count.task_state import SavedPartition
 from monitor.decode.columns import Events
-from monitor.events import PREDICTION, ModelKey, Partition
+from monitor.events import PREDICTION, Partition
 
 Mask = NDArray[np.bool_]
 
@@ -65,27 +65,38 @@ class PartitionState:
     def ask(self, events: Events, admitted: Admitted, now: float) -> Verdicts:
         """Which admitted events are late or duplicate; moves the clocks. Events not admitted are neither."""
         asked, ts, lateness = admitted.rows, events.ts, admitted.lateness_us
-        clocks, held_against = self.clock.ask(ts[asked], lateness[asked])
-        before = np.full(len(ts), NO_CLOCK)
-        before[asked] = held_against
+        every = bool(asked.all())
+        rows = None if every else np.flatnonzero(asked)
+        own_ts, own_lateness = (ts, lateness) if rows is None else (ts[rows], lateness[rows])
+        clocks, before = self.clock.ask(own_ts, own_lateness)
         self.has_read = True
-        self.read_clock_us = max(self.read_clock_us, int(ts[admitted.asked].max(initial=NO_CLOCK)))
-        if asked.any():
+        of_asked = ts if every else ts[admitted.asked]
+        self.read_clock_us = max(self.read_clock_us, int(of_asked.max(initial=NO_CLOCK)))
+        if len(own_ts):
             self.last_event_at = now
-        late = (before != NO_CLOCK) & (ts < before - lateness)
-        duplicate = np.zeros(len(ts), np.bool_)
-        remembered = asked & ~late & (events.kind == PREDICTION) & (events.id_key != 0)
-        duplicate[remembered] = self.ids.ask(events.id_key[remembered])
-        rows = np.flatnonzero(asked)
-        begin = np.flatnonzero((clocks[1:] < ts[rows]) & ~duplicate[rows]).tolist()
-        wrong_times = self._wrong_times(lambda at: events.keys[events.key[rows[at]]], ts[rows], clocks[1:], begin)
-        return Verdicts(late, np.where(late, before - ts, 0), duplicate, clocks[np.cumsum(asked) - asked], wrong_times)
+        behind = before - own_ts
+        own_late = (behind > own_lateness) & (before != NO_CLOCK)
+        late, behind_us = own_late, np.where(own_late, behind, 0)
+        if rows is not None:
+            late, behind_us = _spread(own_late, rows, len(ts)), _spread(behind_us, rows, len(ts))
+        duplicate = self._duplicates(asked & ~late, events)
+        ahead = clocks[1:] < own_ts
+        wrong_times: list[WrongTime] = []
+        if self.ahead or ahead.any():
+            begin = np.flatnonzero(ahead & ~(duplicate if rows is None else duplicate[rows])).tolist()
+            at = range(len(ts)) if rows is None else rows.tolist()
+            wrong_times = self.ahead.take(lambda one: events.keys[events.key[at[one]]], own_ts, clocks[1:], begin)
+        clock_us = clocks[:-1] if rows is None else clocks[np.cumsum(asked) - asked]
+        return Verdicts(late, behind_us, duplicate, clock_us, wrong_times)
 
-    def _wrong_times(
-        self, keys: Callable[[int], ModelKey], ts: NDArray[np.int64], clocks: NDArray[np.int64], begin: list[int]
-    ) -> list[WrongTime]:
-        """As `AheadEvents.take`, which most batches need not ask."""
-        return self.ahead.take(keys, ts, clocks, begin) if self.ahead or begin else []
+    def _duplicates(self, accepted: Mask, events: Events) -> Mask:
+        """Which of the `accepted` predictions repeat an id; asked about all that have one."""
+        remembered = accepted & (events.kind == PREDICTION) & (events.id_key != 0)
+        if remembered.all():
+            return self.ids.ask(events.id_key)
+        duplicate = np.zeros(len(remembered), np.bool_)
+        duplicate[remembered] = self.ids.ask(events.id_key[remembered])
+        return duplicate
 
     def ask_times(
         self, ts: NDArray[np.int64], lateness_us: NDArray[np.int64], keys: NDArray[np.uint64], now: float
@@ -126,3 +137,10 @@ class PartitionState:
         self.read_clock_us = state.read_clock_us
         self.next_offset = state.next_offset
         self.ids.restore(state.ids)
+
+
+def _spread(of_rows: NDArray[Any], rows: NDArray[np.int64], count: int) -> NDArray[Any]:
+    """The values of some of `count` rows, 0 for the others."""
+    spread = np.zeros(count, of_rows.dtype)
+    spread[rows] = of_rows
+    return spread

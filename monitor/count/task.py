@@ -90,6 +90,8 @@ class Task:
         #: open panes by the name of their model, as heaps of (end, whose, number)
         self._due: dict[str, list[tuple[int, PaneKey, int]]] = {}
         self._open_panes = 0
+        #: open panes that no cut has: a tally that one has is copied before it changes, as it may still be read
+        self._own: set[tuple[PaneKey, int]] = set()
         #: batches taken and panes closed: with them what a checkpoint keeps changes, but for positions
         self._changes = 0
         #: the argument of the last `close`, None if a pane was opened since
@@ -154,7 +156,7 @@ class Task:
         sample: Sequence[Sampled],
     ) -> Taken:
         self._changes += 1
-        accepted = admitted.rows & ~verdicts.late & ~verdicts.duplicate
+        accepted = admitted.rows & ~(verdicts.late | verdicts.duplicate)
         for group in events.groups:
             self._count_group(partition, group, events, accepted)
         self._count_facts(events, verdicts)
@@ -179,11 +181,13 @@ class Task:
             return
         ts = events.ts[group.rows[picked]]
         panes = ts // self._pane_us
-        if (panes[1:] < panes[:-1]).any():
+        begins = np.diff(panes, prepend=panes[0] - 1)
+        if begins.min() < 0:
             order = np.argsort(panes, kind="stable")
             picked, panes, ts = picked[order], panes[order], ts[order]
-        starts = np.flatnonzero(np.concatenate(([True], panes[1:] != panes[:-1])))
-        slots = np.cumsum(np.concatenate(([0], panes[1:] != panes[:-1])))
+            begins = np.diff(panes, prepend=panes[0] - 1)
+        starts = np.flatnonzero(begins)
+        slots = np.cumsum(begins != 0) - 1
         rows = group.rows[picked]
         offset, is_prediction = events.offset[rows], events.kind[rows] == PREDICTION
         counted = Rows(partition, picked, starts, slots, is_prediction, ts, offset)
@@ -231,19 +235,27 @@ class Task:
         pane_key = PaneKey(monitored.key, "")
         if pane not in self.open.get(pane_key, ()):
             self._add(pane_key, pane, self.aggregator(monitored).empty())
-        self.open[pane_key][pane].add_further(further)
+        self._tally(pane_key, pane).add_further(further)
 
     def _add(self, pane_key: PaneKey, pane: int, tally: Tally) -> None:
         by_pane = self.open.setdefault(pane_key, {})
-        known = by_pane.get(pane)
-        if known is not None:
-            known.merge(tally)
+        if pane in by_pane:
+            self._tally(pane_key, pane).merge(tally)
             return
         by_pane[pane] = tally
+        self._own.add((pane_key, pane))
         due = self._due.setdefault(pane_key.key.model, [])
         heappush(due, ((pane + 1) * self._pane_us, pane_key, pane))
         self._open_panes += 1
         self._closed_by = None
+
+    def _tally(self, pane_key: PaneKey, pane: int) -> Tally:
+        """The tally of an open pane, to be changed."""
+        by_pane = self.open[pane_key]
+        if (pane_key, pane) not in self._own:
+            by_pane[pane] = by_pane[pane].copy()
+            self._own.add((pane_key, pane))
+        return by_pane[pane]
 
     def recount(self, key: ModelKey, tallies: Mapping[int, Tally]) -> None:
         """Replace the tallies of a model version's open panes, by the start of each: it has another reference."""
@@ -251,6 +263,7 @@ class Task:
         panes = self.open.get(PaneKey(key, ""), {})
         for pane in panes:
             panes[pane] = tallies[pane * self._pane_us]
+            self._own.add((PaneKey(key, ""), pane))
 
     def close(self, until_us: Callable[[str], float]) -> list[ClosedPane]:
         """Give out the panes that end at or before `until_us(model name)`."""
@@ -262,7 +275,10 @@ class Task:
             until = until_us(model)
             while due and due[0][0] <= until:
                 _, pane_key, pane = heappop(due)
-                closed.append(ClosedPane(pane_key, pane * self._pane_us, self.open[pane_key].pop(pane)))
+                tally = self._tally(pane_key, pane)
+                del self.open[pane_key][pane]
+                self._own.discard((pane_key, pane))
+                closed.append(ClosedPane(pane_key, pane * self._pane_us, tally))
         self._open_panes -= len(closed)
         self._changes += bool(closed)
         self._closed_by = until_us
@@ -291,6 +307,7 @@ class Task:
             partition_state.ahead.forget(key)
         for pane_key in [pane_key for pane_key in self.open if pane_key.key == key]:
             self._open_panes -= len(self.open.pop(pane_key))
+        self._own = {place for place in self._own if place[0].key != key}
         kept = [entry for entry in self._due.get(key.model, ()) if entry[1].key != key]
         self._due[key.model] = kept
         heapify(kept)
@@ -305,6 +322,8 @@ class Task:
         return [one.ids.to_state(str(one.partition)) for _, one in sorted(self.partition_states.items())]
 
     def to_state(self) -> TaskState:
+        """The state as values; its tallies are not changed any more."""
+        self._own.clear()
         return TaskState(
             self.number,
             {topic: partition_state.to_state() for topic, partition_state in sorted(self.partition_states.items())},
@@ -347,7 +366,7 @@ def _outcomes(
     found[IGNORED, "kind"] += events.left_aside
     for one in refused:
         found[one.outcome, one.reason] += len(one.rows)
-    found[LATE, ""] += int(late.sum())
-    found[DUPLICATE, ""] += int(duplicate.sum())
-    found[ACCEPTED, ""] += len(events) - sum(len(one.rows) for one in refused) - int(late.sum()) - int(duplicate.sum())
+    found[LATE, ""] += (behind := int(np.count_nonzero(late)))
+    found[DUPLICATE, ""] += (again := int(np.count_nonzero(duplicate)))
+    found[ACCEPTED, ""] += len(events) - sum(len(one.rows) for one in refused) - behind - again
     return Counter({outcome: count for outcome, count in found.items() if count})

@@ -1,6 +1,6 @@
 """Checkpointed state of stage 1: the state of a task, as values.
 
-They share objects with the task, so they must be encoded before the next batch is counted.
+The tallies of its panes do not change any more; the rest may share objects with the task.
 """
 
 from __future__ import annotations

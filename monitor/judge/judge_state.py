@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from monitor.judge.promise.budget import BudgetState
 from monitor.judge.traffic_time import NO_TRAFFIC, Traffic
 
 #: an explicit tree of plain values and arrays
-Tree = dict[str, Any]
+Tree = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +22,9 @@ class JudgeState:
     context: TransitionContext
     recent: Tree
     base: Tree
-    pyramid: Tree
+    pyramid: dict[str, Any]
     budget: BudgetState
-    causes: Tree
+    causes: dict[str, Any]
     book: BookState
     shown_info: dict[FindingKey, int]
     excluded: int = 0

@@ -71,6 +71,7 @@ class ModelJudge:
         self.prepared = PreparedReference.of(monitored.reference)
         self.estimator = Estimator(monitored.reference)
         self.policy = Policy(monitored.model, show_values, monitored.reference.parents())
+        self._severities = self.policy.fingerprint()
         self._pane_us, self._joined_us = pane_us, joined_us
         self._begin_windows()
         self.budget = Budget.of(
@@ -239,7 +240,7 @@ class ModelJudge:
 
     def under_settings(self, before: str, reason: str) -> list[Transition]:
         """Apply severities to the open findings if they are others than `before`, their fingerprint in the state."""
-        if before == self.policy.fingerprint():
+        if before == self._severities:
             return []
         self._changes += 1
         return self.book.under_settings(self._allowed, self.context(), reason)
@@ -362,10 +363,10 @@ class ModelJudge:
         return self._changes
 
     def to_state(self) -> JudgeState:
-        base = [self._base.open] if self._base.open is not None else []
+        base = [] if self._base.open is None else [self._base.open.copy()]
         return JudgeState(
             context=self.context(),
-            recent=pack_blocks(list(self._recent.panes)),
+            recent=pack_blocks(self._recent.panes),
             base=pack_blocks(base),
             pyramid=self.pyramid.to_state(),
             budget=self.budget.to_state(),
@@ -373,7 +374,7 @@ class ModelJudge:
             book=self.book.to_state(),
             shown_info=self._reported.to_state(),
             excluded=self.excluded,
-            severities=self.policy.fingerprint(),
+            severities=self._severities,
             traffic=self.traffic,
             retired=self.retired,
         )

@@ -17,7 +17,8 @@ from monitor.kafka.clock_check import ClockCheck
 from monitor.kafka.connect import client_config, connect, translated_error, translating_errors
 from monitor.kafka.fetch_state import MESSAGES, FetchState, PollIsFull, Skipped
 from monitor.kafka.group import GroupMirror, GroupOffsets, close_quietly
-from monitor.kafka.reading_path import ReadingPath
+from monitor.kafka.reader import LibraryReader, Reader
+from monitor.kafka.readers import reader_of
 from monitor.kafka.record_batch import Chunk, record_batch
 from monitor.kafka.stalls import Place, Stall, Stalls
 from monitor.kafka.topics import ClusterDescription
@@ -27,7 +28,6 @@ from monitor.records import Change, OffsetGap, RecordBatch, UnreadableRecords
 from monitor.settings.kafka import Kafka
 
 _MIB: Final = 1 << 20
-_POLL_MS: Final = 200
 _POLL_RECORDS: Final = 5_000
 #: decompressed bytes of one poll, and the least limit of one batch
 _POLL_BYTES: Final = 64 * _MIB
@@ -90,7 +90,8 @@ class KafkaSource:
         self._fetch_state = FetchState(
             self._consumer.highwater, max(_POLL_BYTES, _RECORDS_A_BATCH * record_bytes), _POLL_BYTES
         )
-        self._path = ReadingPath(self._consumer, self._fetch_state, wanted=settings.fast_path)
+        careful = LibraryReader(self._consumer, self._fetch_state, wanted=settings.fast_path)
+        self._reader: Reader = reader_of(settings, careful, metadata, self._committed_end)
         self._group = GroupOffsets(settings)
         self._mirror = GroupMirror(settings)
         self._stalls = Stalls()
@@ -98,7 +99,6 @@ class KafkaSource:
         self._polled_at = self._checked_at = float("-inf")
         self._watch = TopicWatch(settings, described, interval_s=watch_interval_s)
         self._next: dict[TopicPartition, int] = {}
-        self._paused: set[TopicPartition] = set()
         self._waiting: frozenset[Partition] = frozenset()
         self._corrupt_until: dict[TopicPartition, float] = {}
         self._changes: deque[Change] = deque()
@@ -165,14 +165,8 @@ class KafkaSource:
             message = f"positions and partitions differ in {', '.join(map(str, odd))}"
             raise ValueError(message)
         self._next = {TopicPartition(*partition): offset for partition, offset in positions.items()}
-        self._assign()
+        self._reader.assign(self._next)
         self._watch.start()
-
-    def _assign(self) -> None:
-        self._consumer.assign(list(self._next))
-        for target, offset in self._next.items():
-            self._consumer.seek(target, offset)
-        self._paused &= self._consumer.paused()
 
     # reading
 
@@ -185,7 +179,7 @@ class KafkaSource:
             PositionsLost: a position lies beyond the end of its partition.
         """
         self._waiting = frozenset(paused)
-        self._match_pauses({TopicPartition(*partition) for partition in paused} | self._not_fetched())
+        self._reader.pause({TopicPartition(*partition) for partition in paused} | self._not_fetched())
         self._polled_at = self._clock.monotonic()
         fetched = self._fetch()
         now_us = self._clock.now_us()
@@ -196,13 +190,13 @@ class KafkaSource:
         except ExternalError:  # the fetched records are not returned: fetch them again
             for target, offset in before.items():
                 self._next[target] = offset
-                self._consumer.seek(target, offset)
+                self._reader.seek(target, offset)
             self._report_skipped(read_again=before)
             raise
         refused = [TopicPartition(*batch.partition) for batch in batches if not self._withheld.admits(batch)]
         for target in refused:  # fetched again later
             self._next[target] = before[target]
-            self._consumer.seek(target, before[target])
+            self._reader.seek(target, before[target])
         self._report_skipped(read_again=refused)
         return [batch for batch in batches if batch.values and TopicPartition(*batch.partition) not in refused]
 
@@ -216,18 +210,9 @@ class KafkaSource:
         self._fetch_state.corrupt.clear()
         return {target for target, until in self._corrupt_until.items() if now < until}
 
-    def _match_pauses(self, wanted: set[TopicPartition]) -> None:
-        wanted &= self._next.keys()
-        if wanted == self._paused:
-            return
-        self._consumer.pause(*(wanted - self._paused))
-        self._consumer.resume(*(self._paused - wanted))
-        self._paused = wanted
-
     def _fetch(self) -> dict[TopicPartition, list[Chunk]]:
-        self._path.before_poll()
         try:
-            fetched: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=_POLL_MS)
+            return self._reader.fetch()
         except kafka_errors.OffsetOutOfRangeError as error:
             self._skip_expired(error.args[0])
         except kafka_errors.LogTruncationError as error:
@@ -236,8 +221,6 @@ class KafkaSource:
             return {}
         except kafka_errors.KafkaError as error:
             raise translated_error(error, "read records") from error
-        else:
-            return {target: self._path.chunks(records) for target, records in fetched.items()}
         return {}
 
     def _skip_expired(self, lost: Mapping[TopicPartition, int]) -> None:
@@ -250,7 +233,7 @@ class KafkaSource:
             if expected < begin:
                 self._changes.append(OffsetGap(Partition(*target), expected, begin))
                 self._next[target] = begin
-            self._consumer.seek(target, self._next[target])
+            self._reader.seek(target, self._next[target])
 
     def _report_skipped(self, *, read_again: Collection[TopicPartition] = ()) -> None:
         while self._fetch_state.skipped:
@@ -280,7 +263,7 @@ class KafkaSource:
         if added:
             self._partitions = sorted({*self._partitions, *(new.partition for new in added)})
             self._next |= {TopicPartition(*new.partition): 0 for new in added}
-            self._assign()
+            self._reader.assign(self._next)
             self._changes.extend(added)
         drained = list(self._changes)
         self._changes.clear()
@@ -294,8 +277,7 @@ class KafkaSource:
     def _client_position(self, target: TopicPartition) -> int:
         """The library's own position; raises PositionsLost if the library has found the log truncated."""
         try:
-            with translating_errors("read a position"):
-                return self._consumer.position(target, timeout_ms=0) or 0
+            return self._reader.position(target)
         except kafka_errors.LogTruncationError as error:
             raise _beyond_end(error.divergent_offsets) from error
 
@@ -309,9 +291,13 @@ class KafkaSource:
 
     def _end(self, partition: Partition) -> int | None:
         """The larger of what the last fetch and the watch reported; a paused partition is known to the watch only."""
-        fetched, watched = self._consumer.highwater(TopicPartition(*partition)), self._watch.ends(partition)
+        fetched, watched = self._reader.highwater(TopicPartition(*partition)), self._watch.ends(partition)
         known = [end for end in (fetched, None if watched is None else watched[0]) if end is not None]
         return max(known, default=None)
+
+    def _committed_end(self, target: TopicPartition) -> int | None:
+        watched = self._watch.ends(Partition(*target))
+        return None if watched is None else watched[1]
 
     def stalled(self, stopped: Collection[Partition] = ()) -> list[Stall]:
         """Partitions whose position has not moved for a minute though they hold more records, without `stopped`."""
@@ -347,7 +333,7 @@ class KafkaSource:
     @property
     def slow_because(self) -> str:
         """Why record batches are not unpacked by driftd itself, in a word (`reading_path`); "" if they are."""
-        return self._path.reason
+        return self._reader.slow_because
 
     def failure(self) -> str:
         """Why the brokers did not answer the watch, or why partitions wait; "" if all is well."""
@@ -368,7 +354,7 @@ class KafkaSource:
         self._watch.close(timeout_s)
         self._group.close(timeout_s)
         self._mirror.close(timeout_s)
-        close_quietly(lambda: self._consumer.close(autocommit=False, timeout_ms=round(timeout_s * 1000)))
+        close_quietly(lambda: self._reader.close(timeout_s))
 
 
 def _beyond_end(targets: Iterable[TopicPartition]) -> PositionsLost:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -78,6 +79,7 @@ class Outbox:
 
     Delivery is at least once: a failed message is sent again at the next `flush`, with a new producer, because the
     library's may never recover. The producer is also replaced when a message is older than its delivery time-out.
+    A thread may send while another one flushes: a flush is about the messages that were sent before it.
     """
 
     def __init__(self, settings: Kafka, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -89,11 +91,14 @@ class Outbox:
         self._all_submitted = False
         self._delivery_s = 0.0
         self._not_taken = ""
+        #: held while the messages or the producer change, never while acknowledgements are waited for
+        self._lock = threading.RLock()
 
     def __len__(self) -> int:
         """How many messages are not acknowledged."""
-        self._drop_acknowledged()
-        return len(self._kept)
+        with self._lock:
+            self._drop_acknowledged()
+            return len(self._kept)
 
     def send(self, message: Message, smaller: Smaller = _none_smaller) -> None:
         """Queue the message and hand it to the producer without waiting for the acknowledgement.
@@ -109,10 +114,11 @@ class Outbox:
         kept = _Kept(message, smaller, self._monotonic())
         while kept.message.size() > MOST_BYTES:
             self._shrink(kept)
-        self._kept.append(kept)
-        self._kept_bytes += kept.message.size()
-        if self._all_submitted:
-            self._all_submitted = self._submit(kept)
+        with self._lock:
+            self._kept.append(kept)
+            self._kept_bytes += kept.message.size()
+            if self._all_submitted:
+                self._all_submitted = self._submit(kept)
 
     def flush(self, timeout_s: float) -> None:
         """Wait until everything is acknowledged; sends failed messages again first, too large ones smaller.
@@ -121,28 +127,34 @@ class Outbox:
             ExternalError: not everything was acknowledged in time; the rest stays queued for the next flush.
             PermanentError: the brokers refuse a message for good (rights, the topic's name, its size).
         """
-        if not self._kept:
-            return
+        with self._lock:
+            self._drop_acknowledged()
+            asked = list(self._kept)
+            if not asked:
+                return
+            self._replace_when_stuck()
         deadline = self._monotonic() + timeout_s
-        self._replace_when_stuck()
-        self._send_until(deadline)
-        while self._shrink_too_large() and self._monotonic() < deadline:
-            self._send_until(deadline)
-        self._require_empty()
+        self._send_until(asked, deadline)
+        while self._any_too_large(asked) and self._monotonic() < deadline:
+            self._send_until(asked, deadline)
+        with self._lock:
+            self._require_none(asked)
 
-    def _send_until(self, deadline: float) -> None:
-        self._submit_all()
-        for kept in self._kept:
-            left = deadline - self._monotonic()
-            if kept.future is None or left <= 0:
+    def _send_until(self, asked: Sequence[_Kept], deadline: float) -> None:
+        with self._lock:
+            self._submit_all()
+        for kept in asked:
+            future, left = kept.future, deadline - self._monotonic()
+            if future is None or left <= 0:
                 break
             with suppress(kafka_errors.KafkaError):  # the future keeps the error
-                kept.future.get(timeout=left)
+                future.get(timeout=left)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Close the connection, waiting at most `timeout_s` for requests in flight."""
-        producer, self._producer = self._producer, None
-        self._all_submitted = False
+        with self._lock:
+            producer, self._producer = self._producer, None
+            self._all_submitted = False
         if producer is None:
             return
         close_quietly(lambda: producer.close(timeout=timeout_s))
@@ -206,34 +218,36 @@ class Outbox:
             self._kept = deque(waiting)
             self._kept_bytes = sum(one.message.size() for one in waiting)
 
-    def _require_empty(self) -> None:
+    def _require_none(self, asked: Sequence[_Kept]) -> None:
         """Drop what was acknowledged, and prepare what failed for the next flush.
 
         Raises:
-            ExternalError, PermanentError: messages are left.
+            ExternalError, PermanentError: messages of those are left.
         """
+        left = [one for one in asked if one.future is None or not one.future.succeeded()]
         self._drop_acknowledged()
-        if not self._kept:
+        if not left:
             return
-        failed = [one for one in self._kept if one.future is not None and one.future.failed()]
+        failed = [one for one in left if one.future is not None and one.future.failed()]
         if not failed:
-            topics = ", ".join(sorted({one.message.topic for one in self._kept}))
+            topics = ", ".join(sorted({one.message.topic for one in left}))
             why = f" ({self._not_taken})" if self._not_taken else ""
-            message = f"cannot write to {topics} now: {len(self._kept)} messages are not acknowledged{why}"
+            message = f"cannot write to {topics} now: {len(left)} messages are not acknowledged{why}"
             raise TransientError(message)
         failure = translated_error(failed[0].future.exception, f"write to {failed[0].message.topic}")
         self._drop_producer()
         raise failure
 
-    def _shrink_too_large(self) -> bool:
+    def _any_too_large(self, asked: Sequence[_Kept]) -> bool:
         """Replace the messages that were rejected as too large by smaller ones; returns whether there were any."""
-        failed = [one for one in self._kept if one.future is not None and one.future.failed()]
-        too_large = [one for one in failed if isinstance(one.future.exception, _TOO_LARGE)]
-        if too_large:
-            self._drop_producer()
-        for one in too_large:
-            self._shrink(one)
-        return bool(too_large)
+        with self._lock:
+            failed = [one for one in asked if one.future is not None and one.future.failed()]
+            too_large = [one for one in failed if isinstance(one.future.exception, _TOO_LARGE)]
+            if too_large:
+                self._drop_producer()
+            for one in too_large:
+                self._shrink(one)
+            return bool(too_large)
 
     def _replace_when_stuck(self) -> None:
         """Drop the producer if a message is older than its time-out: the library's sender can loop for ever."""

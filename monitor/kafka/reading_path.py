@@ -178,7 +178,7 @@ def _unpacked(made: bytes) -> Chunk | None:
 
 def _difference(found: Chunk, expected: Chunk) -> str:
     pairs = {
-        "values": (found.values, expected.values),
+        "values": (list(found.values), list(expected.values)),
         "offsets": (found.offsets.tolist(), expected.offsets.tolist()),
         "times": (found.times_ms.tolist(), expected.times_ms.tolist()),
         "keys and headers": (_envelopes(found), _envelopes(expected)),

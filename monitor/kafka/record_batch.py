@@ -5,12 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
+from itertools import accumulate
 from typing import Any, Final
 
 import numpy as np
 
 from monitor.events import Partition
+from monitor.kafka.cut_values import CutValues, joined
 from monitor.records import Envelope, Ints, RecordBatch
 
 _NO_TIME: Final = -1
@@ -21,7 +22,7 @@ _LAST_TIME: Final = (1 << 63) - 1
 class Chunk:
     """Some records: `values` has n, arrays are (n,). `envelopes` returns key and headers of the i-th after `first`."""
 
-    values: list[bytes | None]
+    values: Sequence[bytes | None]
     offsets: Ints
     times_ms: Ints
     envelopes: Callable[[int], Envelope]
@@ -31,9 +32,9 @@ class Chunk:
         return len(self.values)
 
     def part(self, begin: int, end: int) -> Chunk:
-        rows = slice(begin, end)
-        first = self.first + begin
-        return Chunk(self.values[rows], self.offsets[rows], self.times_ms[rows], self.envelopes, first)
+        rows, first, values = slice(begin, end), self.first + begin, self.values
+        own = values.part(begin, end) if isinstance(values, CutValues) else values[rows]
+        return Chunk(own, self.offsets[rows], self.times_ms[rows], self.envelopes, first)
 
     def since(self, offset: int) -> Chunk:
         """The records at this offset and later ones."""
@@ -97,7 +98,7 @@ def record_batch(partition: Partition, chunks: Sequence[Chunk], next_offset: int
     alone = len(chunks) == 1
     return RecordBatch(
         partition=partition,
-        values=first.values if alone else list(chain.from_iterable(one.values for one in chunks)),
+        values=joined([one.values for one in chunks]),
         offsets=first.offsets if alone else np.concatenate([one.offsets for one in chunks]),
         times_ms=first.times_ms if alone else np.concatenate([one.times_ms for one in chunks]),
         next_offset=next_offset,

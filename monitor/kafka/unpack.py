@@ -13,6 +13,7 @@ import numpy as np
 from kafka.record.util import decode_varint
 from numpy.typing import NDArray
 
+from monitor.kafka.cut_values import Cuts, CutValues
 from monitor.kafka.record_batch import Chunk, chunk_of, time_or_none
 from monitor.records import Envelope, Ints
 
@@ -100,10 +101,7 @@ def _chunk(data: bytes, spans: Sequence[Span]) -> Chunk:
     headers, at = _varints(buffer, value_ends)
     if not np.array_equal(_after_headers(data, buffer, at, headers, ends), ends):
         raise _Unusual
-    begins = values_at.tolist()
-    values: list[bytes | None] = [data[begin:end] for begin, end in zip(begins, value_ends.tolist(), strict=True)]
-    for place in np.flatnonzero(sizes < 0).tolist():
-        values[place] = None
+    values = CutValues([Cuts(data, values_at, np.where(sizes < 0, values_at - 1, value_ends))])
     return Chunk(values, _offsets(spans, counts, deltas), _times(spans, counts, delta_ms), _Envelopes(data, keys_at))
 
 

@@ -145,8 +145,10 @@ class Pairing:
             if decoder is None:
                 continue  # the input has another format since the state was saved
             batch, events = decoder.decode_pairs(partition, own, self._clock.now_us())
+            values = list(batch.values)
             for rejected in events.rejected:
-                batch.values[rejected.index] = _shown(own[rejected.index])
+                values[rejected.index] = _shown(own[rejected.index])
+            batch.values = values
             now, sample = self._clock.monotonic(), sample_of(batch, decoder)
             taken = self._task_of(partition.number).take_settled(partition, events, now, sample)
             self._counted(batch, events, taken)

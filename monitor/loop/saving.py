@@ -17,6 +17,8 @@ FIRST_PAUSE, LAST_PAUSE = 0.5, 10.0
 #: most that a crash may cause to be read again: while checkpoints fail, reading pauses beyond either of them
 MOST_SECONDS: Final = 900.0
 MOST_RECORDS: Final = 5_000_000
+#: seconds after which a checkpoint that is being written is a reason not to be ready
+SLOW_SECONDS: Final = 60.0
 
 
 class Saving:
@@ -35,6 +37,9 @@ class Saving:
         self._every = every
         self._made_at = self._kept_at = clock.monotonic()
         self._records = 0
+        #: when the newest checkpoint was cut, and how many of the records are in it
+        self._began, self._cut_records = self._made_at, 0
+        self._is_running = False
         self._pause = FIRST_PAUSE
         self._next_try = 0.0
         self._is_kept = True
@@ -57,21 +62,28 @@ class Saving:
 
     def attempt(self, make: Callable[[], None]) -> None:
         """Make a checkpoint with `make`; an ExternalError is logged and kept in `failure`, not raised."""
-        began = self._clock.monotonic()
-        self._is_kept = False
         try:
             make()
         except ExternalError as failure:
             self.failed(failure)
-        else:
-            self._made_at = self._clock.monotonic()
-            self.seconds = self._made_at - began
-            if self.failure:
-                _log.info("checkpoint_written_again", failed_before=self.failures)
-            self.failure, self._pause, self._reported = "", FIRST_PAUSE, Tenfold()
+
+    def begin(self) -> None:
+        """A checkpoint of this moment is being made, until it has succeeded or failed."""
+        self._began, self._cut_records = self._clock.monotonic(), self._records
+        self._is_kept, self._is_running = False, True
+
+    def succeeded(self) -> None:
+        """The checkpoint that was begun is complete."""
+        self._is_running = False
+        self._made_at = self._clock.monotonic()
+        self.seconds = self._made_at - self._began
+        if self.failure:
+            _log.info("checkpoint_written_again", failed_before=self.failures)
+        self.failure, self._pause, self._reported = "", FIRST_PAUSE, Tenfold()
 
     def failed(self, failure: ExternalError) -> None:
         """Record a failed attempt, and schedule the next after a pause."""
+        self._is_running = False
         self.failures += 1
         text = str(failure)
         if self._reported.again(text):
@@ -86,8 +98,10 @@ class Saving:
         self._pause = min(2 * self._pause, LAST_PAUSE)
 
     def state_is_kept(self) -> None:
-        """The state was saved: what was read until now is not read again after a crash."""
-        self._kept_at, self._records, self._is_kept = self._clock.monotonic(), 0, True
+        """The state was saved as it was at `begin`: what was read until then is not read again after a crash."""
+        self._kept_at, self._is_kept = self._began, True
+        self._records -= self._cut_records
+        self._cut_records = 0
 
     def is_kept(self) -> bool:
         """Whether the newest attempt has saved the state, even if it failed afterwards."""
@@ -96,7 +110,9 @@ class Saving:
     def message(self, *, reads: bool) -> str:
         """The failure for the page and /readyz, "" without one; `reads`: records are read meanwhile."""
         if not self.failure:
-            return ""
+            taken = self._clock.monotonic() - self._began
+            slow = self._is_running and taken > SLOW_SECONDS
+            return f"a checkpoint is being written for {taken:.0f} s; no incident is sent meanwhile" if slow else ""
         meanwhile = "reading goes on, but no incident is sent" if reads else "reading waits for it"
         return f"no checkpoint can be made: {self.failure}; {meanwhile}"
 
@@ -105,7 +121,8 @@ class Saving:
         self._records += records
 
     def must_pause_reading(self) -> bool:
-        """Whether checkpoints fail and the limit on what was read since the state was saved is reached."""
-        if not self.failure:
+        """Whether checkpoints fail, or one does not end, and the limit on what was read since the saved state is
+        reached."""
+        if not self.failure and not self._is_running:
             return False
         return self._clock.monotonic() - self._kept_at >= MOST_SECONDS or self._records >= MOST_RECORDS

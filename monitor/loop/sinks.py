@@ -12,7 +12,10 @@ from monitor.state.parts import Cut
 
 
 class Outputs(Protocol):
-    """The outputs of a pipeline. Each call raises ExternalError if it failed or was not acknowledged in time."""
+    """The outputs of a pipeline. Each call raises ExternalError if it failed or was not acknowledged in time.
+
+    `reject` and `freeze` are called by the loop, the others beside it, one at a time.
+    """
 
     def reject(self, letter: DeadLetter) -> None:
         """Queue a dead letter."""
@@ -20,8 +23,11 @@ class Outputs(Protocol):
     def flush_rejects(self) -> None:
         """Wait until all dead letters are acknowledged."""
 
+    def freeze(self, cut: Cut) -> Cut:
+        """What `save` needs of a cut, as values that do not change; nothing is being saved meanwhile."""
+
     def save(self, cut: Cut) -> None:
-        """Save the state durably."""
+        """Save the state durably; the cut is a frozen one."""
 
     def publish(self, transitions: Sequence[Transition]) -> None:
         """Send transitions, in order, and wait until they are acknowledged."""
@@ -44,6 +50,9 @@ class ReplayOutputs:
 
     def flush_rejects(self) -> None:
         """Nothing to wait for."""
+
+    def freeze(self, cut: Cut) -> Cut:
+        return cut.frozen(())
 
     def save(self, cut: Cut) -> None:
         """A replay has no checkpoints."""

@@ -55,8 +55,8 @@ READING_SERIES: Final = (
         "driftd_fast_path",
         "gauge",
         ("reason",),
-        "1 if record batches are unpacked by driftd itself, 0 with the reason if the Kafka library decodes each record:"
-        " turned_off, self_check, public_poll.",
+        "1 if record batches are unpacked by driftd itself or by librdkafka (kafka.client: confluent), 0 with the"
+        " reason if kafka-python decodes each record: turned_off, self_check, public_poll.",
         "0 costs CPU. Self_check or public_poll: the log says what is missing; install the version of kafka-python in"
         " requirements.txt. With public_poll a damaged batch stops reading.",
         lambda snapshot: (

@@ -86,11 +86,28 @@ REGISTER: Final = (
         lambda snapshot: [((), snapshot.checkpoint_bytes)],
     ),
     Series(
+        "driftd_checkpoint_parts",
+        "gauge",
+        (),
+        "Parts of the state that the newest checkpoint wrote, as they had changed.",
+        "Grows with partitions and models that have traffic; the first writes everything.",
+        lambda snapshot: [((), snapshot.checkpoint_parts)],
+    ),
+    Series(
+        "driftd_checkpoint_stop_seconds",
+        "gauge",
+        (),
+        "The longest time for which the newest checkpoint stopped the counting; the rest is done beside it.",
+        "More than 0.05: very many models have traffic at once. A slow disk does not lengthen it.",
+        lambda snapshot: [((), snapshot.checkpoint_stop_seconds)],
+    ),
+    Series(
         "driftd_checkpoint_seconds",
         "gauge",
         (),
         "What the newest checkpoint took, from the first dead letter to the last transition; absent before the first.",
-        "Near state.every: a slow disk or broker, or too many models and partitions for one process.",
+        "Near state.every: a slow disk or broker, or too many models and partitions for one process. Events are "
+        "counted meanwhile, transitions wait.",
         rows.checkpoint_seconds,
     ),
     Series(

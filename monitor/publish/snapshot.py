@@ -258,7 +258,9 @@ class Snapshot:
     loop_seconds: Mapping[str, float] = field(default_factory=dict)
     checkpoint_us: int | None = None
     checkpoint_bytes: int = 0
+    checkpoint_parts: int = 0
     checkpoint_seconds: float | None = None
+    checkpoint_stop_seconds: float = 0.0
     checkpoint_failures: int = 0
     models: tuple[ModelView, ...] = ()
     model_events: Mapping[tuple[ModelKey, str], int] = field(default_factory=dict)

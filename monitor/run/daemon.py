@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Final, TypeVar
@@ -14,7 +15,7 @@ from typing import Final, TypeVar
 from monitor.clock import Clock
 from monitor.count.admission.versions import Admission
 from monitor.errors import ExternalError, PermanentError, PositionsLost, UsageError
-from monitor.events import ModelKey, Partition
+from monitor.events import Partition
 from monitor.exit_codes import BUG, DONE, INTERRUPTED, REFUSED, SIGNALLED
 from monitor.judge.fleet import REFERENCE_CHANGED, SETTINGS_CHANGED, Fleet
 from monitor.kafka.allocator import FreeMemory, tune_allocator
@@ -23,6 +24,7 @@ from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.stalls import Stall
 from monitor.kafka.topics import ClusterDescription
 from monitor.log import get_log
+from monitor.loop.beside import InThread, Rest
 from monitor.loop.time import IDLE, PUBLISH
 from monitor.loop.warming import LearningStopped
 from monitor.pipeline import Pipeline
@@ -34,12 +36,12 @@ from monitor.run.garbage import GarbageSchedule
 from monitor.run.kafka_source import described_inputs, source_of
 from monitor.run.outputs import KafkaOutputs
 from monitor.run.reference_files import beyond_horizon, file_of, unwatched
+from monitor.run.restoring import lost_state, restored
 from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.run.warmup_learning import learn
 from monitor.run.warmup_lines import LEARNED_AGAIN, WarmupLog, ticking
 from monitor.settings.tree import Settings
 from monitor.state.directory import Loaded, MemoryState, StateDirectory, StateStore
-from monitor.state.parts import NO_SUCH_STATE, Whole, no_such_state, state_in
 
 _log = get_log(__name__)
 _T = TypeVar("_T")
@@ -52,6 +54,8 @@ STOP_IS_SEEN_SECONDS: Final = 0.05
 #: seconds a stop may take: the last checkpoint, then closing
 STOP_SECONDS: Final = 6.0
 CLOSE_SECONDS: Final = 1.0
+#: seconds to wait for the checkpoint before the first record is read, again and again
+FIRST_CHECKPOINT_SECONDS: Final = 5.0
 
 
 class Daemon:
@@ -71,6 +75,7 @@ class Daemon:
         self._signal: int | None = None
         self.snapshots = SnapshotHolder(clock)
         self._fleet = Fleet(admission, settings)
+        self._beside = InThread("driftd-checkpoint")
 
     # life cycle
 
@@ -85,7 +90,7 @@ class Daemon:
         with ExitStack() as stack:
             store = self._store()
             store.lock()
-            stack.callback(store.close)
+            stack.callback(self._release, store)
             http = self._settings.http
             server = Server(self.snapshots, http.host, http.port, series_limit=self._settings.limits.series)
             server.start()
@@ -109,7 +114,7 @@ class Daemon:
             stack.callback(outputs.close)
             pipeline = Pipeline(
                 self._settings, self._admission, source, self._clock, outputs,
-                stage2=self._fleet, learn=learn, decoders=decoder_of,
+                stage2=self._fleet, learn=learn, decoders=decoder_of, beside=self._beside,
             )  # fmt: skip
             begun = self._begin(pipeline, source, described, loaded)
             saved_us = None if loaded is None else loaded.tree["saved_at"]
@@ -150,7 +155,12 @@ class Daemon:
     def _store(self) -> StateStore:
         if self._settings.state.store == "memory":
             return MemoryState()
-        return StateDirectory(self._settings.state.path)
+        return StateDirectory(self._settings.state.path, Rest())
+
+    def _release(self, store: StateStore) -> None:
+        """Leave the folder to another process: while a checkpoint is still being written, not before this one ends."""
+        if not self._beside.is_busy(CLOSE_SECONDS):
+            store.close()
 
     def _log_loaded(self, loaded: Loaded | None) -> None:
         if loaded is None:
@@ -214,7 +224,7 @@ class Daemon:
         return not resolved or self._connected(lambda: self._first_checkpoint(pipeline)) is not None
 
     def _first_checkpoint(self, pipeline: Pipeline) -> bool:
-        pipeline.checkpoint()
+        pipeline.checkpoint(FIRST_CHECKPOINT_SECONDS)
         return True
 
     def _positions(
@@ -338,7 +348,8 @@ class Daemon:
         """Try the last checkpoint until the deadline; returns an exit code, not DONE if the state was not saved."""
         deadline = self._clock.monotonic() + STOP_SECONDS
         while True:
-            pipeline.saving.attempt(pipeline.checkpoint)
+            left = max(deadline - self._clock.monotonic(), 0.0)
+            pipeline.saving.attempt(partial(pipeline.checkpoint, left))
             if not pipeline.saving.failure:
                 _log.info("stopped", positions={str(p): offset for p, offset in pipeline.positions().items()})
                 return DONE
@@ -353,44 +364,3 @@ class Daemon:
             return DONE
         _log.error("last_checkpoint_failed", why=why, consequence="records since the one before are read again")
         return REFUSED if pipeline.saving.refused else BUG
-
-
-def restored(pipeline: Pipeline, loaded: Loaded, described: ClusterDescription) -> list[ModelKey]:
-    """Restore a checkpoint; returns the model versions that start from scratch.
-
-    Raises:
-        UsageError: it belongs to another cluster or topic, has another format, or is not a state of driftd.
-    """
-    state = state_in(loaded)
-    require_same_cluster(state.whole, described)
-    try:
-        return pipeline.restore(state)
-    except NO_SUCH_STATE as error:
-        raise UsageError(no_such_state(loaded, error)) from error
-
-
-def require_same_cluster(whole: Whole, described: ClusterDescription) -> None:
-    """Check that a state belongs to this cluster and its topics.
-
-    Raises:
-        UsageError: another cluster, or a topic that was recreated.
-    """
-    remedy = "restore what it was, or remove the state folder (or run with --accept-loss) to start from scratch"
-    faults = []
-    if whole.cluster != described.cluster_id:
-        faults.append(f"the state was made on the cluster {whole.cluster}, this is {described.cluster_id}; {remedy}")
-    for name, topic in described.topics.items():
-        before = whole.topics.get(name)
-        if before is not None and before != topic.topic_id:
-            faults.append(f"the topic {name} was made again (id {before} before, {topic.topic_id} now); {remedy}")
-    if faults:
-        raise UsageError(faults)
-
-
-def lost_state(settings: Settings) -> str:
-    """The message if the group has committed offsets but there is no state."""
-    return (
-        f"state.path: {settings.state.path} holds no state, but the group {settings.kafka.group_id} has committed "
-        "offsets: was the volume lost? Restore it; or set kafka.start: committed to go on from the offsets with empty "
-        "statistics; or run once with --accept-loss to begin at kafka.start"
-    )

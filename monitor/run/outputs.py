@@ -62,6 +62,7 @@ class KafkaOutputs:
         self._hurried = False
         self.checkpoint_us: int | None = None
         self.checkpoint_bytes = 0
+        self._changed = self.checkpoint_parts = 0
 
     def reject(self, letter: DeadLetter) -> None:
         if self._letters is not None:
@@ -79,6 +80,11 @@ class KafkaOutputs:
             raise
         self._flush_seconds = FLUSH_SECONDS
 
+    def freeze(self, cut: Cut) -> Cut:
+        changed = self._store.changed(cut.parts)
+        self._changed = len(changed)
+        return cut.frozen(changed)
+
     def save(self, cut: Cut) -> None:
         topics = {name: topic.topic_id for name, topic in self._facts.topics.items()}
         now_us = self._clock.now_us()
@@ -86,7 +92,7 @@ class KafkaOutputs:
         whole = replace(cut.whole, cluster=self._facts.cluster_id, topics=topics, saved_at_us=now_us)
         self.checkpoint_bytes = self._store.save(sequence, whole_tree(whole), cut.parts)
         self._sequence = sequence
-        self.checkpoint_us = now_us
+        self.checkpoint_us, self.checkpoint_parts = now_us, self._changed
 
     def publish(self, transitions: Sequence[Transition]) -> None:
         if self._alerts is not None:

@@ -150,7 +150,9 @@ class SnapshotBuilder:
             loop_seconds=pipeline.time.spent,
             checkpoint_us=self._outputs.checkpoint_us,
             checkpoint_bytes=self._outputs.checkpoint_bytes,
+            checkpoint_parts=self._outputs.checkpoint_parts,
             checkpoint_seconds=pipeline.saving.seconds,
+            checkpoint_stop_seconds=pipeline.checkpoints.stopped,
             checkpoint_failures=pipeline.saving.failures,
             models=tuple(
                 self._judged_model(key, judges[key])

@@ -60,6 +60,10 @@ class Security(Part):
 class Kafka(Part):
     """The cluster that is read and written."""
 
+    client: Literal["kafka-python", "confluent"] = Field(
+        default="kafka-python",
+        description="the library that reads the input topics; confluent takes less CPU, and needs driftd[confluent]",
+    )
     bootstrap_servers: Servers = Field(default=("localhost:9092",), description="brokers to ask first")
     group_id: Text = Field(default="driftd", description="the consumer group whose offsets mirror the positions")
     start: Start = Field(
@@ -76,3 +80,7 @@ class Kafka(Part):
         description="whether record batches are unpacked by driftd itself; the library decodes each record when false",
     )
     security: Security = Field(default=Security(), description=Security.__doc__)
+
+    def cross_checks(self) -> Iterator[Fault]:
+        if self.client == "confluent" and not self.fast_path:
+            yield ("fast_path",), "means nothing with client: confluent, which unpacks records itself; leave it out"

@@ -21,8 +21,9 @@ from monitor.sources.recordings import ENDINGS as RECORDINGS
 from monitor.sources.recordings import Recordings
 from monitor.sources.streams import Stream, is_pipe, opened, shown_name
 
-#: records in a batch
-CHUNK: Final = 500
+#: records in a batch: they share what a turn of the loop costs whatever was read, and the decoder takes a part of them
+#: at a time
+CHUNK: Final = 2_000
 #: files that are not read from their beginning to their end
 _SOUGHT: Final = (RECORDINGS, PARQUET)
 
@@ -159,20 +160,24 @@ class Files:
     def _reader(self, partition: Partition, path: Path, kind: tuple[str, ...], stream: Stream | None) -> _FileReader:
         times_of = self._options.times_of
         if times_of is None or not (self._options.sort or kind in {ROWS, PARQUET}):
-            records = self._records(path, kind, stream)
-            try:
-                return OneFile(partition, records, self._clock)
-            except BaseException:
-                records.file.close()
-                raise
+            return self._unsorted(partition, self._records(path, kind, stream))
         if path not in self._sorted:
             records = self._records(path, kind, stream)
+            if records.in_time_order():
+                return self._unsorted(partition, records)
             with contextlib.closing(records.file):
                 values = ((line, value) for _, line, value in records.records)
                 times = self._times(partition, times_of)
                 self._sorted[path] = SortedRecords(shown_name(path), values, times, chunk=self._chunk)
                 self._notes += records.notes()
         return SortedFile(partition, shown_name(path), self._sorted[path], self._clock)
+
+    def _unsorted(self, partition: Partition, records: Records) -> OneFile:
+        try:
+            return OneFile(partition, records, self._clock)
+        except BaseException:
+            records.file.close()
+            raise
 
     def _records(self, path: Path, kind: tuple[str, ...], stream: Stream | None) -> Records:
         """The records of a file; `stream` is that of a pipe which cannot be opened again."""

@@ -9,8 +9,10 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.types as kinds
+from numpy.typing import NDArray
 
 from monitor.decode.encodings.plain import plain
+from monitor.decode.values import times_of_integers
 
 #: how the text of an infinite number begins: a number of the wrong type everywhere, as in JSON events
 _INFINITE: Final = {float("inf"): "Infinity", float("-inf"): "-Infinity"}
@@ -76,12 +78,25 @@ def _timestamps(column: Column) -> list[object]:
 
 def times_of(column: Column) -> list[object]:
     """The values of a column of times: microseconds where that can be told from other units, else as `cells_of`."""
-    if kinds.is_timestamp(column.type) and column.type.tz is not None and not column.null_count:
-        moments = column.to_numpy(zero_copy_only=False).astype("datetime64[us]").astype(np.int64)
-        if len(moments) and moments.min() >= _MICROSECONDS and moments.max() < _NANOSECONDS:
-            times: list[object] = moments.tolist()
-            return times
-    return cells_of(column)
+    moments = _moments(column)
+    if moments is None:
+        return cells_of(column)
+    times: list[object] = moments.tolist()
+    return times
+
+
+def event_times(column: Column) -> NDArray[np.int64] | None:
+    """The event times (n,) in microseconds that the decoder reads in a column of times; None where only it can tell."""
+    if kinds.is_signed_integer(column.type) and not column.null_count:
+        return times_of_integers(column.to_numpy(zero_copy_only=False).astype(np.int64))
+    return _moments(column)
+
+
+def _moments(column: Column) -> NDArray[np.int64] | None:
+    if not kinds.is_timestamp(column.type) or column.type.tz is None or column.null_count or not len(column):
+        return None
+    moments = column.to_numpy(zero_copy_only=False).astype("datetime64[us]").astype(np.int64)
+    return moments if moments.min() >= _MICROSECONDS and moments.max() < _NANOSECONDS else None
 
 
 def _structs(column: Column) -> list[object]:

@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import UNSET
 
 from monitor.errors import UsageError
 from monitor.sources.csv_rows import TAG, TEXTS, VALUES, missing_columns
-from monitor.sources.parquet_cells import cells_of, times_of
+from monitor.sources.parquet_cells import cells_of, event_times, times_of
 from monitor.sources.streams import BATCH_BYTES, stand_in
 
 #: most rows that are converted at once
 _ROWS: Final = 1_000
+#: times that are looked at at once
+_TIMES: Final = 1 << 16
 _BUFFER: Final = 1 << 16
 #: what the library raises for a damaged file; the first is the base of most of its errors
 _DAMAGE: Final = (pa.ArrowException, OSError, ValueError)
@@ -76,6 +79,23 @@ class ParquetRows:
                 is_too_long = longest is not None and len(value) > longest
                 yield self._number - 1, self._number, stand_in(longest) if is_too_long else value
 
+    def in_time_order(self) -> bool:
+        """Whether no row's event time is certainly or possibly before that of a row above it.
+
+        Then sorting would leave all rows where they are: one that is rejected has no time, and stays in its place.
+        """
+        names = [name for name, field in self._columns.items() if field == "ts"]
+        if self._texts is not None or not names:
+            return False
+        newest = np.zeros(0, np.int64)
+        with self._reading():
+            for batch in self._file.iter_batches(_TIMES, columns=names, use_threads=False):
+                times = event_times(batch.column(0)) if batch.num_columns == 1 else None
+                if times is None or (np.diff(times, prepend=newest) < 0).any():
+                    return False
+                newest = times[-1:]
+        return True
+
     def position(self) -> int:
         """Bytes of the rows that were read, on average."""
         rows: int = self._file.metadata.num_rows
@@ -105,7 +125,8 @@ class ParquetRows:
         fields: dict[str, Sequence[object]] = {}
         for name, values in given.items():
             if name in TEXTS:
-                fields[name] = [UNSET if value is None else _as_text(value) for value in values]
+                are_texts = {*map(type, values)} == {str}
+                fields[name] = values if are_texts else [UNSET if one is None else _as_text(one) for one in values]
             elif name == "label" and "label" in kinds:  # its null takes an earlier label back
                 rows = zip(values, kinds, strict=True)
                 fields[name] = [UNSET if value is None and kind != "label" else value for value, kind in rows]

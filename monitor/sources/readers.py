@@ -34,11 +34,15 @@ class OpenFile(Protocol):
 
 
 class Records(NamedTuple):
-    """The records of an open file; `notes` returns lines for a person once they were read."""
+    """The records of an open file; `notes` returns lines for a person once they were read.
+
+    `in_time_order` tells whether it is certain that sorting by event time would change nothing.
+    """
 
     file: OpenFile
     records: Iterator[FileRecord]
     notes: Callable[[], list[str]]
+    in_time_order: Callable[[], bool] = lambda: False
 
 
 def json_lines(stream: Stream, longest: int | None) -> Records:
@@ -89,7 +93,7 @@ def parquet_rows(
     except ModuleNotFoundError as error:
         raise UsageError(f"{name}: a .parquet file needs {error.name}; run: pip install 'driftd[parquet]'") from None
     rows = ParquetRows(name, file, columns, longest, texts=texts)
-    return Records(rows, rows.events(), list)
+    return Records(rows, rows.events(), list, rows.in_time_order)
 
 
 class OneFile:

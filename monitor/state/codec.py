@@ -17,7 +17,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from monitor.errors import UsageError
 from monitor.stats.tallies.growing import Growing, Numbers
+from monitor.stats.tallies.later import Later
 
 VERSION: Final = 1
 
@@ -43,23 +44,32 @@ _CODES: Final = {dtype: code for code, dtype in enumerate(_DTYPES)}
 _UNSIGNED: Final = tuple(dtype for dtype in _DTYPES if dtype.kind == "u")
 _AS_THEY_ARE: Final = frozenset({str, float, bool, bytes, type(None)})
 
+
+class _How(NamedTuple):
+    """Where named growing rows go, and what is called between steps."""
+
+    apart: list[Growing] | None
+    rest: Callable[[], object]
+
+
 #: the path from the root to a node, innermost first: (outer, name)
 _Path = tuple[Any, str] | None
 
 
-def encode(tree: object, apart: list[Growing] | None = None) -> bytearray:
+def encode(tree: object, apart: list[Growing] | None = None, rest: Callable[[], object] = lambda: None) -> bytearray:
     """Bytes of a tree of dict (str keys), list, str, int (any size), float, bool, None, bytes and number arrays.
 
     Arrays have one or two axes and a dtype of int8..int64, uint8..uint64 or float64. A NumPy scalar is kept as the
     Python number it equals. Floats keep every bit. A growing row is a dict of `first` and `keys`; where `apart` is
-    given, named rows are added to it and stored as references.
+    given, named rows are added to it and stored as references. A `Later` is the tree it makes;
+    `rest` is called after each.
 
     Raises:
         TypeError: the tree holds another type (a tuple would be decoded as a list, so it is refused).
         ValueError: a string holds half of a surrogate pair.
     """
     encoded = bytearray((VERSION,))
-    _ENCODER.encode_into(_prepared(tree, None, apart), encoded, 1)  # without another copy: a state is large
+    _ENCODER.encode_into(_prepared(tree, None, _How(apart, rest)), encoded, 1)  # without another copy: a state is large
     return encoded
 
 
@@ -81,33 +91,37 @@ def decode(data: bytes | bytearray, apart: Callable[[str, int, int], Numbers] | 
         raise UsageError(f"not decodable: {error}") from error
 
 
-def _prepared(node: object, path: _Path, apart: list[Growing] | None) -> object:
+def _prepared(node: object, path: _Path, how: _How) -> object:
     """The same tree with extension values for types that MessagePack lacks."""
     kind = type(node)
     if kind in _AS_THEY_ARE:
         return node
+    if isinstance(node, Later):
+        made = _prepared(node.tree(), path, how)
+        how.rest()
+        return made
     if isinstance(node, dict):
         for key in node:
             if type(key) is not str:
                 raise TypeError(f"{_shown(path)}: a key is {type(key).__name__}, not str")
-        return {key: _prepared(child, (path, key), apart) for key, child in node.items()}
+        return {key: _prepared(child, (path, key), how) for key, child in node.items()}
     if isinstance(node, list):
-        return node if _is_plain(node) else [_prepared(child, (path, str(i)), apart) for i, child in enumerate(node)]
+        return node if _is_plain(node) else [_prepared(child, (path, str(i)), how) for i, child in enumerate(node)]
     if type(node) is int:
         return node if _SMALLEST <= node <= _LARGEST else msgspec.msgpack.Ext(_BIG_INTEGER, _big(node))
     if type(node) is np.ndarray:
         return msgspec.msgpack.Ext(_ARRAY, _packed(node, path))
     if type(node) is Growing:
-        return _prepared_row(node, path, apart)
+        return _prepared_row(node, path, how)
     if isinstance(node, np.bool_ | np.integer | np.float64):
         return node.item()
     raise TypeError(f"{_shown(path)}: {kind.__name__} cannot be kept")
 
 
-def _prepared_row(row: Growing, path: _Path, apart: list[Growing] | None) -> object:
-    if apart is None or not row.name:
-        return _prepared(dict(row), path, apart)
-    apart.append(row)
+def _prepared_row(row: Growing, path: _Path, how: _How) -> object:
+    if how.apart is None or not row.name:
+        return _prepared(dict(row), path, how)
+    how.apart.append(row)
     return msgspec.msgpack.Ext(_APART, _SPAN.pack(row.first, row.end) + row.name.encode())
 
 

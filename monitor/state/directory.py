@@ -12,7 +12,7 @@ import errno
 import fcntl
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -66,7 +66,7 @@ class _Referred(NamedTuple):
 
 
 class StateStore(Protocol):
-    """Where checkpoints go. All calls are made by one thread."""
+    """Where checkpoints go. No two calls are made at the same time."""
 
     def lock(self) -> None:
         """Lock the store for this process until `close`."""
@@ -76,6 +76,9 @@ class StateStore(Protocol):
 
         A part that is stored already with an equal mark is not encoded again.
         """
+
+    def changed(self, parts: Sequence[Part]) -> set[str]:
+        """The names of the parts whose trees the next `save` needs."""
 
     def load(self, *, read_only: bool = False) -> Loaded | None:
         """The newest checkpoint that can be read, or None if there is none at all."""
@@ -94,6 +97,10 @@ class MemoryState:
         """Keeps nothing."""
         return 0
 
+    def changed(self, parts: Sequence[Part]) -> set[str]:
+        """None are needed."""
+        return set()
+
     def load(self, *, read_only: bool = False) -> Loaded | None:
         """Always None."""
         return None
@@ -105,13 +112,15 @@ class MemoryState:
 class StateDirectory:
     """`state.store: directory`: the newest checkpoint and the previous one, in a folder used by one daemon."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, rest: Callable[[], object] = lambda: None) -> None:
+        """`rest` is called between small steps while a checkpoint is written."""
         self.path = Path(path)
+        self._rest = rest
         self._lock_fd: int | None = None
         self._newest: int | None = None
         self._damaged: set[Path] = set()
-        self._segments = Segments(self.path)
-        self._parts = PartFiles(self.path)
+        self._segments = Segments(self.path, rest)
+        self._parts = PartFiles(self.path, rest)
         #: {sequence: what that checkpoint refers to}
         self._referred: dict[int, _Referred] = {}
         #: whether checkpoints were renamed to `….aside`, but not yet the files that only they refer to
@@ -223,6 +232,9 @@ class StateDirectory:
         self._remove_all_but(sequence, before)
         return added + len(content)
 
+    def changed(self, parts: Sequence[Part]) -> set[str]:
+        return self._parts.changed(parts)
+
     def load(self, *, read_only: bool = False) -> Loaded | None:
         """The newest intact checkpoint; None if the folder has none at all.
 
@@ -247,7 +259,7 @@ class StateDirectory:
                 self._newest = loaded.sequence
                 self._damaged = {path for path, _ in loaded.damaged}
                 self._segments.go_on_from(contents.segments)
-                self._parts = PartFiles(self.path)
+                self._parts = PartFiles(self.path, self._rest)
                 numbers = frozenset(segment.number for segment in contents.segments.segments)
                 self._referred = {loaded.sequence: _Referred(numbers, contents.files)}
             return loaded

@@ -13,6 +13,7 @@ from monitor.count.labels.joins import Joins, ModelJoinState
 from monitor.events import ModelKey, Partition
 from monitor.state.part_files import Part
 from monitor.state.versions import Tree, require_version
+from monitor.stats.tallies.later import Later
 
 VERSION: Final = 1
 PREFIX: Final = "join/"
@@ -67,7 +68,7 @@ def encode(state: ModelJoinState) -> Tree:
         "tidied": join.tidied_us,
         "late_predictions": join.late_predictions,
         "late_labels": join.late_labels,
-        "panes": [[pane, count] for pane, count in join.panes.items()],
+        "panes": Later(lambda: [[pane, count] for pane, count in sorted(join.panes.items())]),
         "kept_from": join.kept_from_us,
         "gone": join.gone,
         "probabilities_width": join.width,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -94,6 +95,7 @@ def task_name(number: int) -> str:
     return f"{TASK_PREFIX}{number}"
 
 
+@lru_cache(4_096)
 def model_name(key: ModelKey) -> str:
     """The name of the part of a model version's labels; models and versions may hold any character."""
     return MODEL_PREFIX + json.dumps(key, ensure_ascii=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,7 @@ from monitor.judge.promise.budget import BudgetState
 from monitor.judge.traffic_time import Traffic
 from monitor.state.finding_trees import book_of, book_tree
 from monitor.state.versions import Tree, require_version
+from monitor.stats.tallies.later import Later
 from monitor.stats.tallies.tally import Tally
 
 #: from 2 on a book has findings that last, and what changed when they opened; from 3 on labels are not in it
@@ -76,6 +78,7 @@ class _Model(msgspec.Struct):
     judge: _Judge | None
 
 
+@lru_cache(4_096)
 def name_of(key: ModelKey) -> str:
     """The name of the part; models and versions may contain any character."""
     return PREFIX + json.dumps(key, ensure_ascii=False)
@@ -107,7 +110,7 @@ def _judge_tree(state: JudgeState) -> Tree:
         "pyramid": state.pyramid,
         "budget": {"last": state.budget.last_us, "expected": state.budget.expected},
         "causes": state.causes,
-        "book": book_tree(state.book),
+        "book": Later(lambda: book_tree(state.book)),  # copies of its own, of findings that never change
         "info": [[*key, at] for key, at in state.shown_info.items()],
         "excluded": state.excluded,
         "severities": state.severities,

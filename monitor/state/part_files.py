@@ -14,12 +14,13 @@ removed when no kept checkpoint refers to it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import struct
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 import crc32c
 import zstandard
@@ -41,6 +42,9 @@ _NAME: Final = re.compile(r"parts-(\d{20})\.driftd")
 
 Apart = Callable[[str, int, int], Numbers]
 
+#: the mark of a part that is not stored: no mark is equal to it
+_NOT_KEPT: Final = (object(), None)
+
 
 class Part(NamedTuple):
     """A part of a state at one moment. Equal marks mean an equal part, so that `tree` need not be computed again.
@@ -54,6 +58,19 @@ class Part(NamedTuple):
     rows: Sequence[Growing] = ()
 
 
+class NotFrozenError(OSError):
+    """A part has to be written that was thought to be stored: it has to be frozen at another moment."""
+
+
+def not_frozen() -> NoReturn:
+    """The tree of a part that is stored already.
+
+    Raises:
+        NotFrozenError: its file is not what it was.
+    """
+    raise NotFrozenError(errno.EIO, "parts that were written before are missing or damaged")
+
+
 class PartReference(NamedTuple):
     """Position of a part's frame."""
 
@@ -65,27 +82,38 @@ class PartReference(NamedTuple):
 
 
 class PartFiles:
-    """The part files of a folder, written by one process. All calls are made by one thread."""
+    """The part files of a folder, written by one process. No two calls are made at the same time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rest: Callable[[], object] = lambda: None) -> None:
+        """`rest` is called between small steps."""
         self._folder = folder
+        self._rest = rest
         self._kept: dict[str, tuple[Hashable, PartReference]] = {}
 
     def references(self) -> list[PartReference]:
         """The parts of the last `keep`, in their order."""
         return [reference for _, reference in self._kept.values()]
 
+    def changed(self, parts: Sequence[Part]) -> set[str]:
+        """The names of the parts that are not stored, judged by their marks alone: `keep` needs the trees of these."""
+        return {part.name for part in parts if self._kept.get(part.name, _NOT_KEPT)[0] != part.mark}
+
+    def forget(self) -> None:
+        """Nothing counts as stored any more."""
+        self._kept = {}
+
     def keep(self, parts: Sequence[Part]) -> int:
         """Make the changed parts durable; `parts` are all parts of the state. Returns the bytes written.
 
         Raises:
             OSError: the disk is full or failing; what was durable still is, and the call may be repeated.
+            NotFrozenError: the tree of a part is needed that `changed` did not name; it will name all of them.
         """
         sizes = {number: path.stat().st_size for number, path in part_files(self._folder)}
         held = {part.name: self._held(part, sizes) for part in parts}
         again = self._crowded([reference for reference in held.values() if reference is not None], sizes)
         changed = [part for part in parts if (kept := held[part.name]) is None or kept.file in again]
-        written = self._write(changed, 1 + max(sizes, default=0)) if changed else {}
+        written = self._write(changed, held, 1 + max(sizes, default=0)) if changed else {}
         references = {name: written.get(name, reference) for name, reference in held.items()}
         self._kept = {part.name: (part.mark, found) for part in parts if (found := references[part.name]) is not None}
         return sum(reference.length for reference in written.values())
@@ -114,26 +142,57 @@ class PartFiles:
             again.add(files.pop(0))
         return again
 
-    def _write(self, parts: Sequence[Part], number: int) -> dict[str, PartReference]:
+    def _write(
+        self, parts: Sequence[Part], held: dict[str, PartReference | None], number: int
+    ) -> dict[str, PartReference]:
         path, written = _path(self._folder, number), dict[str, PartReference]()
         try:
-            write_durably(path, _frames(parts, number, written))
-        except OSError:
+            write_durably(path, self._frames(parts, held, number, written))
+        except OSError as error:
+            if isinstance(error, NotFrozenError):
+                self.forget()
             with contextlib.suppress(OSError):  # on a full disk, free the bytes that nothing refers to
                 path.unlink()
             raise
         return written
 
+    def _frames(
+        self,
+        parts: Iterable[Part],
+        held: dict[str, PartReference | None],
+        number: int,
+        written: dict[str, PartReference],
+    ) -> Iterator[bytes]:
+        """One by one: all at once they would take the memory of the whole state again."""
+        at = 0
+        for part in parts:
+            frame = self._stored(held[part.name]) or _frame(part, self._rest)
+            self._rest()
+            written[part.name] = PartReference(part.name, number, at, len(frame), crc32c.crc32c(frame))
+            at += len(frame)
+            yield frame
 
-def _frames(parts: Iterable[Part], number: int, written: dict[str, PartReference]) -> Iterator[bytes]:
-    """One by one: all at once they would take the memory of the whole state again."""
-    at = 0
-    for part in parts:
-        tree, name = codec.encode(part.tree(), []), part.name.encode()
-        frame = _HEAD.pack(len(name), len(tree)) + name + packed(tree)
-        written[part.name] = PartReference(part.name, number, at, len(frame), crc32c.crc32c(frame))
-        at += len(frame)
-        yield frame
+    def _stored(self, reference: PartReference | None) -> bytes:
+        """The frame of a part that is stored already and unchanged; empty if there is none, or not a whole one."""
+        if reference is None:
+            return b""
+        try:
+            frame = _frame_at(_path(self._folder, reference.file), reference)[0]
+        except FileNotFoundError:
+            return b""
+        return frame if crc32c.crc32c(frame) == reference.crc else b""
+
+
+def _frame(part: Part, rest: Callable[[], object]) -> bytes:
+    tree, name = codec.encode(part.tree(), [], rest), part.name.encode()
+    return _HEAD.pack(len(name), len(tree)) + name + packed(tree)
+
+
+def _frame_at(path: Path, reference: PartReference) -> tuple[bytes, int]:
+    """What a file has of a frame, and how long the file is."""
+    with path.open("rb") as file:
+        file.seek(min(reference.at, there := os.fstat(file.fileno()).st_size))
+        return file.read(max(0, min(reference.length, there - reference.at))), there
 
 
 def read_part(folder: Path, reference: PartReference, apart: Apart) -> Any:  # noqa: ANN401 - who reads a part checks its shape
@@ -144,9 +203,7 @@ def read_part(folder: Path, reference: PartReference, apart: Apart) -> Any:  # n
         FileNotFoundError: its file is missing.
     """
     path = _path(folder, reference.file)
-    with path.open("rb") as file:
-        file.seek(min(reference.at, there := os.fstat(file.fileno()).st_size))
-        frame = file.read(max(0, min(reference.length, there - reference.at)))
+    frame, there = _frame_at(path, reference)
     if len(frame) < reference.length:
         raise UsageError(f"{path.name} has {there} of the {reference.at + reference.length} bytes that are referred to")
     if crc32c.crc32c(frame) != reference.crc:

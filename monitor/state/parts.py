@@ -6,7 +6,7 @@ The engine uses typed values and does not depend on their encoding; here each pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -36,9 +36,10 @@ from monitor.state import (
 )
 from monitor.state.directory import Loaded
 from monitor.state.finding_trees import rebase_of, rebase_tree, transition_of, transition_tree
+from monitor.state.frozen import frozen
 from monitor.state.label_parts import ModelLabels
 from monitor.state.model_part import ModelState
-from monitor.state.part_files import Part
+from monitor.state.part_files import Part, not_frozen
 from monitor.state.versions import Tree, require_version
 
 FORMAT: Final = 4
@@ -95,15 +96,31 @@ def retired(state: State) -> list[ModelKey]:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A state to be saved, at one moment. A store encodes its parts before the next batch is counted."""
+    """A state to be saved, at one moment.
+
+    The trees of its parts are made when they are asked for: before the next batch is counted, or they are frozen.
+    """
 
     whole: Whole
     parts: list[Part]
+
+    def frozen(self, names: Container[str]) -> Cut:
+        """The same as values that do not change while the loop goes on, of the parts with these names only."""
+        return Cut(self.whole, [_frozen(part) if part.name in names else _known(part) for part in self.parts])
 
     def state(self) -> State:
         """The state as a store would load it."""
         trees = {part.name: codec.decode(codec.encode(part.tree())) for part in self.parts}
         return state_of(whole_tree(self.whole), trees)
+
+
+def _frozen(part: Part) -> Part:
+    tree = frozen(part.tree())
+    return part._replace(tree=lambda: tree)
+
+
+def _known(part: Part) -> Part:
+    return part._replace(tree=not_frozen)
 
 
 def of_task(task: Task) -> list[Part]:

@@ -19,7 +19,7 @@ import contextlib
 import os
 import re
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -116,10 +116,12 @@ class SegmentContents:
 
 
 class Segments:
-    """The segments of a folder, written by one process. All calls are made by one thread."""
+    """The segments of a folder, written by one process. No two calls are made at the same time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rest: Callable[[], object] = lambda: None) -> None:
+        """`rest` is called between small steps."""
         self._folder = folder
+        self._rest = rest
         self._all: list[_Segment] = []
         #: the one that is appended to; not in `_all` before some of it is durable
         self._last: _Segment | None = None
@@ -188,6 +190,7 @@ class Segments:
                 part = numbers[at : at + FRAME_NUMBERS]
                 waiting.append((row.name, first + at, part.astype("<u8", copy=False).tobytes()))
                 size += _FRAME.size + len(row.name) + 8 * len(part)
+                self._rest()
                 if (0 if self._last is None else self._last.length) + size >= SEGMENT_BYTES:
                     written += self._write(waiting)
                     waiting, size, self._last = [], 0, None

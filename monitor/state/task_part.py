@@ -9,6 +9,7 @@ import msgspec
 from monitor.count.task_state import OpenPane, PaneKey, SavedPartition, TaskState
 from monitor.events import ModelKey
 from monitor.state.versions import Tree, require_version
+from monitor.stats.tallies.later import Later
 from monitor.stats.tallies.tally import pack_mixed, unpack_mixed
 
 #: from 2 on labels are not in it
@@ -56,7 +57,7 @@ def encode(state: TaskState) -> Tree:
         },
         "open": {
             "whose": [[*one.pane_key.key, one.pane_key.segment, one.pane] for one in state.open],
-            "tallies": pack_mixed([one.tally for one in state.open]),
+            "tallies": Later(lambda: pack_mixed([one.tally for one in state.open])),  # a task copies what a cut has
         },
         "outcomes": [[*outcome, count] for outcome, count in state.outcomes.items()],
     }

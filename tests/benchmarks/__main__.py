@@ -1,4 +1,6 @@
-"""Benchmarks: `python -m tests.benchmarks [NAME ...]`, or one name with its options; without a name the usual ones.
+"""Benchmarks: `python -m tests.benchmarks [--json] [NAME ...]`, or one name with its options; without a name the usual.
+
+With `--json` each row of a table is a line of JSON.
 
 They are not tests: they give figures, print the command that made them, and are left out by name where a part of them
 (Kafka, recorded data) is missing.
@@ -11,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from tests.benchmarks.material import MissingError, say
+from tests.benchmarks.material import Form, MissingError, say
 
 ALL = (
     "acceptance",
@@ -36,6 +38,7 @@ ALL = (
     "segment-errors",
     "judging",
     "reference-build",
+    "replay",
     "join",
     "off-path",
     "checkpoint",
@@ -44,7 +47,13 @@ ALL = (
     "exactly-once",
     "exactly-once-labels",
     "freshness",
+    "scrape",
     "process-memory",
+    "side-by-side",
+    "bench",
+    "bench-table",
+    "bench-compare",
+    "bench-peers",
 )
 #: events per second and memory; the others tell how well it judges, and take longer
 USUAL = ("decode-count", "cpu-vs-poll", "backlog-memory")
@@ -70,7 +79,11 @@ def _run(name: str, options: Sequence[str]) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
+    if arguments[:1] == ["--json"]:
+        Form.as_json, arguments = True, arguments[1:]
     names = [word for word in arguments if word in ALL]
+    if arguments and arguments[0] in ALL and not {*arguments} <= {*ALL}:
+        names = [arguments[0]]  # the others are options, which may be names, too
     if not arguments or arguments == ["--help"]:
         _list()
         names = [] if arguments else list(USUAL)

@@ -7,26 +7,22 @@ judged, checkpointed.
 from __future__ import annotations
 
 import argparse
-import json
-import shlex
-import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from tests.benchmarks.material import MissingError, perf_folder, say, table
+from tests.benchmarks.material import MissingError, say, table
 from tests.benchmarks.perf_events import PerfEvents, write_perf_settings
-from tests.real_parts.install import ROOT, missing_kafka_parts
+from tests.benchmarks.sets.place import POLL, without_state
+from tests.benchmarks.side_by_side import HEAD, Figures, Program, in_turn, one_run, rows_of
+from tests.real_parts.install import missing_kafka_parts
 from tests.real_parts.kafka import KafkaBroker
 
 TOPIC = "perf"
 PARTITIONS = 3
 GAP_MS = 10
-
-Figures = dict[str, Any]
+CLIENTS = ("kafka-python", "confluent")
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -36,22 +32,35 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--models", type=int, default=1)
     parser.add_argument("--codec", default="none")
     parser.add_argument("--no-fast-path", action="store_true", help="the library decodes each record")
+    parser.add_argument(
+        "--client",
+        default="kafka-python",
+        choices=[*CLIENTS, "both"],
+        help="kafka.client of the daemon; both: each in every round",
+    )
     parser.add_argument("--profile", action="store_true", help="where the daemon's time goes, after the rounds")
     asked = parser.parse_args(arguments)
-    yardstick = perf_folder() / "bare_poll.py"
     if missing := missing_kafka_parts():
         raise MissingError("; ".join(missing))
     with KafkaBroker() as broker, tempfile.TemporaryDirectory(prefix="driftd-bench-") as name:
-        folder = Path(name)
         _fill(broker, asked.events, asked.models, asked.codec)
-        config = _write_settings(folder, broker.bootstrap, asked.models, fast_path=not asked.no_fast_path)
-        poll = [str(yardstick), "--bootstrap", broker.bootstrap, "--topic", TOPIC, "--events", str(asked.events)]
-        daemon = ["-m", "tests.benchmarks.daemon_child", str(config), str(asked.events)]
-        rounds = [(_measured(poll, folder), _measured(daemon, folder)) for _ in range(asked.rounds)]
-        _show(rounds)
-        _show_stages(_measured([*daemon, "--stages"], folder))
-        if asked.profile:
-            _measured([*daemon, "--profile"], folder, show=True)
+        clients = CLIENTS if asked.client == "both" else [asked.client]
+        config = _write_settings(Path(name), broker.bootstrap, asked.models, fast_path=not asked.no_fast_path)
+        where = ["--bootstrap", broker.bootstrap, "--topic", TOPIC, "--events", str(asked.events)]
+        poll = Program(POLL, [sys.executable, "-m", "tests.benchmarks.yardsticks.bare_poll", *where])
+        daemons = [_daemon(config, asked.events, client) for client in clients]
+        table(HEAD, rows_of([poll, *daemons], in_turn([poll, *daemons], asked.rounds)))
+        for client in clients:
+            _show_stages(one_run(_daemon(config, asked.events, client, "--stages")))
+            if asked.profile:
+                _show_profile(one_run(_daemon(config, asked.events, client, "--profile")))
+
+
+def _daemon(config: Path, events: int, client: str, *options: str) -> Program:
+    """It begins without state."""
+    of_client = ["--client", client, *options]
+    command = [sys.executable, "-m", "tests.benchmarks.daemon_child", str(config), str(events), *of_client]
+    return Program(f"driftd, {client}", command, POLL, without_state(config))
 
 
 def _fill(broker: KafkaBroker, events: int, models: int, codec: str) -> None:
@@ -74,47 +83,16 @@ def _write_settings(folder: Path, bootstrap: str, models: int, *, fast_path: boo
     )
 
 
-def _measured(command: Sequence[str], folder: Path, *, show: bool = False) -> Figures:
-    """What a child says of itself; it begins without state."""
-    for checkpoint in (folder / "state").glob("*"):
-        checkpoint.unlink()
-    # started by a shell, which is small: a child's largest memory begins at what its parent held
-    line = shlex.join([sys.executable, *command]) + "; exit $?"
-    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, cwd=ROOT, check=False)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode or not lines:
-        message = f"{command[0]}: exit {done.returncode}: {done.stderr[-2000:]}"
-        raise RuntimeError(message)
-    if show:
-        say(done.stderr)
-    figures: Figures = json.loads(lines[-1])
-    return figures
-
-
-def _show(rounds: Sequence[tuple[Figures, Figures]]) -> None:
-    rows = []
-    for at in range(2):
-        mine = [one[at] for one in rounds]
-        cpu = [run["cpu_s"] / run["events"] * 1e6 for run in mine]
-        rate = [run["events"] / run["wall_s"] for run in mine]
-        rss = [run["rss_mb"] for run in mine]
-        rows.append([mine[0]["name"], _spread(cpu, ".2f"), _spread(rate, ",.0f"), _spread(rss, ".0f")])
-    table(("program", "µs of CPU per event", "events/s", "RSS MB"), rows)
-    cpu = [daemon["cpu_s"] / poll["cpu_s"] for poll, daemon in rounds]
-    wall = [daemon["wall_s"] / poll["wall_s"] for poll, daemon in rounds]
-    say(f"CPU {_spread(cpu, '.2f')} times, wall {_spread(wall, '.2f')} times that of polling, round by round")
-
-
-def _spread(figures: Sequence[float], form: str) -> str:
-    return f"{statistics.median(figures):{form}} [{min(figures):{form}} - {max(figures):{form}}]"
-
-
 def _show_stages(figures: Figures) -> None:
     say()
     total = figures["cpu_s"] / figures["events"] * 1e6
     rows = [[stage, f"{cpu:.2f}"] for stage, cpu in figures["stages"].items()]
     table(("stage", "µs of CPU per event"), [*rows, ["all", f"{total:.2f}"]])
     say(
-        f"{figures['turns']} turns, {figures['panes']} base windows; "
+        f"{figures['name']}: {figures['turns']} turns, {figures['panes']} base windows; "
         f"one more checkpoint took {figures['checkpoint_s']} s of CPU"
     )
+
+
+def _show_profile(figures: Figures) -> None:
+    table(("function", "share of all"), [[name, f"{share:.1%}"] for name, share in figures["profile"].items()])

@@ -1,10 +1,12 @@
 """The daemon's parts, put together as `driftd run` does, reading a topic to its end; prints one JSON line of figures.
 
-usage: python -m tests.benchmarks.daemon_child CONFIG EVENTS [--stages | --profile]
+usage: python -m tests.benchmarks.daemon_child CONFIG EVENTS [--client CLIENT] [--stages | --profile]
 
 Wall and CPU seconds of the process from the first record to the last, as the yardsticks take them. `checkpoint_s` is
-the CPU of one more checkpoint after the last record. With --stages the CPU of every stage is reported too, and with
---profile the functions that took the most time; both cost something themselves.
+the CPU of one more checkpoint after the last record, `steps` the seconds of each step of the loop, `promises_s` the CPU
+of what is computed once for each model version. With
+--stages the CPU of every stage is reported too, and with --profile the share of each of the functions that took the
+most time; both cost something themselves.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from monitor.judge.model import ModelJudge
 from monitor.kafka.allocator import tune_allocator
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster
+from monitor.loop.time import PUBLISH
 from monitor.pipeline import Pipeline
 from monitor.publish.snapshot import SnapshotHolder
 from monitor.run.garbage import GarbageSchedule
@@ -90,10 +93,10 @@ def timed(work: Callable[..., Any], spent: dict[str, float], name: str) -> Calla
     return run
 
 
-def run(config: Path, events: int, meter: Meter) -> dict[str, object]:
+def run(config: Path, events: int, client: str, meter: Meter) -> dict[str, object]:
     """Read the given number of records, count and judge them, and measure."""
     tune_allocator()
-    settings, clock = load_settings(config, {}), SystemClock()
+    settings, clock = load_settings(config, {"DRIFTD_KAFKA__CLIENT": client}), SystemClock()
     admission = Admission(settings, load_references(settings))
     described = describe_cluster(settings.kafka, [entry.topic for entry in settings.inputs])
     source = KafkaSource(settings.kafka, described, clock)
@@ -108,11 +111,14 @@ def run(config: Path, events: int, meter: Meter) -> dict[str, object]:
         pipeline.checkpoint()
         _first_record(source, meter)
         snapshot_builder = SnapshotBuilder(settings, admission, pipeline, fleet, outputs)
-        shown_at, read, turns = clock.monotonic(), 0, 0
+        shown_at, read, turns, longest = clock.monotonic(), 0, 0, 0.0
+        waited: Mapping[str, float] = {}
         garbage = GarbageSchedule(clock)
         garbage.start()
         while read < events:
+            began, waited = clock.monotonic(), waited if read else dict(pipeline.time.spent)
             got = pipeline.turn()
+            longest = max(longest, clock.monotonic() - began) if read else 0.0
             garbage.after_turn(got)
             read, turns = read + got, turns + 1
             snapshots.beat(caught_up_once=pipeline.caught_up(), failure="")
@@ -120,9 +126,13 @@ def run(config: Path, events: int, meter: Meter) -> dict[str, object]:
                 shown_at = clock.monotonic()
                 lags = {p: lag for p in source.partitions() if (lag := source.lag(p)) is not None}
                 snapshots.show(snapshot_builder.snapshot(lags))
+                pipeline.time.passed(PUBLISH)
         wall, cpu = meter.spent()
         pipeline.checkpoint()
         figures = _figures(read, wall, cpu) | {"turns": turns, "checkpoint_s": round(meter.spent()[1] - cpu, 3)}
+        figures["name"] = "driftd" if client == "kafka-python" else f"driftd, {client}"
+        figures |= {"longest_turn_ms": round(longest * 1e3, 1), "ended_at": time.monotonic()}
+        figures["steps"] = {step: round(spent - waited[step], 4) for step, spent in pipeline.time.spent.items()}
         figures["panes"] = sum(judge.pyramid.closed for judge in fleet.judges.values())
         outputs.close()
         source.close()
@@ -154,21 +164,45 @@ def _take_apart() -> Mapping[str, float]:
     return spent
 
 
+def _shares(profiler: cProfile.Profile, number: int = 25) -> dict[str, float]:
+    """The functions in which the most time was spent themselves, with their share of all of it."""
+    own = {entry.code: entry.inlinetime for entry in profiler.getstats()}
+    every = sum(own.values())
+    most = sorted(own, key=lambda code: -own[code])[:number]
+    shares: dict[str, float] = {}
+    for code in most:
+        shares[_named(code)] = round(shares.get(_named(code), 0.0) + own[code] / every, 4)
+    return shares
+
+
+def _named(code: Any) -> str:  # noqa: ANN401 - a code object, or the text of a built-in
+    """`count/task.py: take`, without what is before the package or the library."""
+    if isinstance(code, str):
+        return code.strip("<>")
+    parts = Path(code.co_filename).parts[-3:]
+    kept = parts[parts.index("monitor") + 1 :] if "monitor" in parts else parts[-2:]
+    return f"{'/'.join(kept)}: {code.co_name}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path)
     parser.add_argument("events", type=int)
+    parser.add_argument("--client", default="kafka-python")
     parser.add_argument("--stages", action="store_true")
     parser.add_argument("--profile", action="store_true")
     asked = parser.parse_args()
-    spent = _take_apart() if asked.stages else {}
+    spent, promises = _take_apart() if asked.stages else {}, dict[str, float]()
+    Promises.renew = timed(Promises.renew, promises, "s")  # type: ignore[method-assign]  # only in this process
     profiler = cProfile.Profile()
     if asked.profile:
         profiler.enable()
-    figures = run(asked.config, asked.events, Meter())
+    figures = run(asked.config, asked.events, asked.client, Meter())
     if asked.profile:
         profiler.disable()
         pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(40)
+        figures["profile"] = _shares(profiler)
+    figures["promises_s"] = round(promises.get("s", 0.0), 3)
     if asked.stages:
         figures["stages"] = {name: round(seconds / asked.events * 1e6, 2) for name, seconds in spent.items()}
     sys.stdout.write(json.dumps(figures) + "\n")

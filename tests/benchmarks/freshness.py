@@ -127,10 +127,10 @@ class _Bench:
             self._fill(REST)
             _wait_for_records(daemon, self._events)
             judged = memory_mb(daemon.pid)
-            began, cpu = time.monotonic(), _cpu_seconds(daemon.pid)
+            began, cpu = time.monotonic(), cpu_seconds(daemon.pid)
             time.sleep(seconds)
-            share = (_cpu_seconds(daemon.pid) - cpu) / (time.monotonic() - began)
-            delays = sorted(_delays(self._broker.bootstrap, daemon.port, range(self._events, self._events + events)))
+            share = (cpu_seconds(daemon.pid) - cpu) / (time.monotonic() - began)
+            delays = sorted(delays_of(self._broker.bootstrap, daemon.port, range(self._events, self._events + events)))
         say(f"CPU without traffic, {MODELS} models: {share:.1%} of a core, over {seconds:g} s")
         median, high = statistics.median(delays), delays[math.ceil(0.99 * len(delays)) - 1]
         say(f"event to series: median {median:.3f} s, 99 % {high:.3f} s, most {delays[-1]:.3f} s of {events} events")
@@ -203,7 +203,7 @@ def _start_seconds(config: Path) -> float:
         return time.monotonic() - began
 
 
-def _delays(bootstrap: str, port: int, numbers: Sequence[int]) -> Iterator[float]:
+def delays_of(bootstrap: str, port: int, numbers: Sequence[int]) -> Iterator[float]:
     """Seconds from each acknowledgement to the end of the scrape that counts the event."""
     rng = random.Random(0)
     producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 0})
@@ -269,7 +269,7 @@ def memory_mb(pid: int) -> tuple[str, str]:
     return f"{int(kilobytes['VmRSS']) / 1024:.0f}", f"{int(kilobytes['VmHWM']) / 1024:.0f}"
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """User and system time of all its threads."""
     after_name = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")

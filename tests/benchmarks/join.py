@@ -56,7 +56,7 @@ def run(arguments: Sequence[str]) -> None:
     if asked.events:
         _throughput(asked.events, asked.rounds)
     for outcomes in map(int, asked.outcomes.split(",")) if asked.waiting else ():
-        rows = _in_own_process(asked.waiting, outcomes, asked.classes)
+        rows = in_own_process(asked.waiting, outcomes, asked.classes)
         head = f"{asked.waiting:,} predictions, labels of half with {outcomes} outcomes each"
         head += f", {asked.classes} classes in segments" if asked.classes else ""
         table((head, "", "MB of RSS more"), [[a, b, f"{c:.0f}"] for a, b, c in rows])
@@ -108,7 +108,7 @@ def _seconds(records: dict[Partition, list[bytes]], horizon: str) -> float:
     return took
 
 
-def _in_own_process(waiting: int, outcomes: int, classes: int) -> list[list[object]]:
+def in_own_process(waiting: int, outcomes: int, classes: int) -> list[list[object]]:
     """Memory that others needed before is in no figure."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(_waiting, waiting, outcomes, classes).result()
@@ -126,14 +126,14 @@ def _waiting(waiting: int, outcomes: int, classes: int) -> list[list[object]]:
     times = START_MS * 1000 + np.arange(waiting) * 50_000
     before = _rss_mb()
     join = joins.of(KEY.model).join  # type: ignore[union-attr]  # its labels are joined
-    adding = _add(join, ids, times, classes)
+    adding = add(join, ids, times, classes)
     rows: list[list[object]] = [["predictions added", f"{1e6 * adding / waiting:.2f} µs each", _rss_mb() - before]]
-    joins.step(_until(int(times[-1]) + 1))
+    joins.step(until(int(times[-1]) + 1))
     chosen = rng.permutation(waiting)[: waiting // 2]
     effects = int(times[-1]) + GAP_MS * 1000 * np.arange(1, 1 + len(chosen))
-    joining = _join(joins, ids[chosen[:BATCH]], effects[:BATCH], outcomes)
+    joining = join_labels(joins, ids[chosen[:BATCH]], effects[:BATCH], outcomes)
     rows.append([f"{BATCH} labels joined", f"{1e6 * joining / BATCH:.2f} µs each", _rss_mb() - before])
-    joining = _join(joins, ids[chosen[BATCH:]], effects[BATCH:], outcomes)
+    joining = join_labels(joins, ids[chosen[BATCH:]], effects[BATCH:], outcomes)
     each = f"{1e6 * joining / (len(chosen) - BATCH):.2f} µs each"
     rows.append([f"{len(chosen):,} labels joined", each, _rss_mb() - before])
     assert sum(joins.fates.values()) > 0.99 * len(chosen)
@@ -143,7 +143,7 @@ def _waiting(waiting: int, outcomes: int, classes: int) -> list[list[object]]:
     return rows
 
 
-def _join(joins: Joins, ids: NDArray[np.uint64], effects: NDArray[np.int64], outcomes: int) -> float:
+def join_labels(joins: Joins, ids: NDArray[np.uint64], effects: NDArray[np.int64], outcomes: int) -> float:
     """Labels (n,) take effect, each with a value of every outcome; seconds of CPU."""
     began = time.process_time()
     names = [f"outcome_{at}" for at in range(outcomes)]
@@ -155,15 +155,15 @@ def _join(joins: Joins, ids: NDArray[np.uint64], effects: NDArray[np.int64], out
         of = Outcomes(label, name, names, values.tolist())
         columns = LabelColumns(some, effect_us, labels, np.zeros(len(some), np.int32), [KEY], [KEY], of)
         joins.add_labels(LABELS, columns)
-        joins.step(_until(int(effect_us[-1]) + 1))
+        joins.step(until(int(effect_us[-1]) + 1))
     return time.process_time() - began
 
 
-def _until(us: int) -> Callable[[str], float]:
+def until(us: int) -> Callable[[str], float]:
     return lambda _model: us
 
 
-def _add(join: ModelJoin, ids: NDArray[np.uint64], times: NDArray[np.int64], classes: int) -> float:
+def add(join: ModelJoin, ids: NDArray[np.uint64], times: NDArray[np.int64], classes: int) -> float:
     rng = np.random.default_rng(2)
     every = rng.dirichlet(np.ones(classes), BATCH).astype(np.float32) if classes else None
     segments = rng.integers(0, 8, BATCH) | rng.integers(9, 11, BATCH) << 8 if classes else np.zeros(BATCH, np.int64)
@@ -198,8 +198,8 @@ def _checkpoints(
     steps: tuple[tuple[str, Callable[[], object]], ...] = (
         ("first checkpoint", lambda: None),
         ("nothing new", lambda: None),
-        (f"{BATCH} new predictions", lambda: _add(join, np.arange(1, BATCH + 1).astype(np.uint64), at, classes)),
-        (f"{BATCH} new labels", lambda: _join(joins, ids, at, outcomes)),
+        (f"{BATCH} new predictions", lambda: add(join, np.arange(1, BATCH + 1).astype(np.uint64), at, classes)),
+        (f"{BATCH} new labels", lambda: join_labels(joins, ids, at, outcomes)),
     )
     for number, (what, change) in enumerate(steps, 1):
         change()

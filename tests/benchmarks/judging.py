@@ -15,7 +15,7 @@ import json
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -121,6 +121,13 @@ def _rated(made: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+#: name -> its rows (how many, from which on, seed) and its settings
+MODELS: Final[Mapping[str, tuple[Callable[[int, int, int], Rows], Mapping[str, Any]]]] = {
+    "plain": (plain_rows, {}),
+    "everything": (rows_of_everything, EVERYTHING),
+}
+
+
 @dataclass(slots=True)
 class Spent:
     """CPU seconds of base evaluations at the longest length, and of panes that complete no base window."""
@@ -149,8 +156,37 @@ def timed(spent: Spent) -> Any:  # noqa: ANN401 - whatever the patch is
     return patch.object(ModelJudge, "add", add)
 
 
-def measured(name: str, tree: Settings, live: list[bytes], path: Path) -> list[object]:
-    """One row under HEAD of the reference in `path`."""
+@dataclass(frozen=True)
+class Judged:
+    """What one model cost; milliseconds of CPU."""
+
+    columns: int
+    pairs: int
+    lengths: int
+    tests: int
+    evaluations_ms: Sequence[float]
+    pane_ms: float
+    held_bytes: int
+    reference_bytes: int
+
+    def row(self, name: str) -> list[object]:
+        """Under HEAD."""
+        return [
+            name,
+            self.columns,
+            self.pairs,
+            self.lengths,
+            self.tests,
+            f"{np.median(self.evaluations_ms):.1f} ({len(self.evaluations_ms)})",
+            f"{max(self.evaluations_ms):.1f}",
+            f"{self.pane_ms:.2f}",
+            f"{self.held_bytes / 1e6:.1f}",
+            f"{self.reference_bytes / 1e3:,.0f}",
+        ]
+
+
+def measured(tree: Settings, live: list[bytes], path: Path) -> Judged:
+    """With the reference in `path`."""
     spent = Spent()
     pipeline, source = _pipeline(tree, live, path)
     with timed(spent):
@@ -160,18 +196,16 @@ def measured(name: str, tree: Settings, live: list[bytes], path: Path) -> list[o
         raise MissingError("no evaluation at all lengths; give more --events")
     relations = judge.prepared.reference.relations
     held = _held(tree, pipeline.to_state(), path)
-    return [
-        name,
+    return Judged(
         len(judge.prepared.columns),
         0 if relations is None else len(relations.pairs),
         len(judge.latest.windows.lengths),
         judge.judge.tests_made(judge.latest),
-        f"{np.median(spent.evaluations) * 1e3:.1f} ({len(spent.evaluations)})",
-        f"{max(spent.evaluations) * 1e3:.1f}",
-        f"{np.median(spent.panes) * 1e3:.2f}",
-        f"{held / 1e6:.1f}",
-        f"{path.stat().st_size / 1e3:,.0f}",
-    ]
+        [seconds * 1e3 for seconds in spent.evaluations],
+        float(np.median(spent.panes)) * 1e3,
+        held,
+        path.stat().st_size,
+    )
 
 
 def _pipeline(tree: Settings, live: list[bytes], path: Path) -> tuple[Pipeline, MemorySource]:
@@ -205,11 +239,15 @@ def _reference(tree: Settings, events: Rows) -> Reference:
     )
 
 
-def _models(wanted: Sequence[str], live: int) -> Iterator[tuple[str, Settings, Rows, Rows]]:
-    windows = {"windows": {"pane": PANE_US}}
-    for name, rows, model in (("plain", plain_rows, {}), ("everything", rows_of_everything, EVERYTHING)):
-        if name in wanted:
-            yield name, settings(model, **windows), rows(REFERENCE_ROWS, 0, 1), rows(live, REFERENCE_ROWS, 1)
+def judged(name: str, events: int) -> Judged:
+    """The model of that name, behind its reference."""
+    rows, model = MODELS[name]
+    tree = settings(model, windows={"pane": PANE_US})
+    reference, live = rows(REFERENCE_ROWS, 0, 1), rows(events, REFERENCE_ROWS, 1)
+    with tempfile.TemporaryDirectory(prefix="driftd-judging-") as folder:
+        path = Path(folder) / "reference.json"
+        save_reference(_reference(tree, reference), path)
+        return measured(tree, [json.dumps(one).encode() for one in live], path)
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -220,11 +258,8 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--only", default="plain,everything", help="models, between commas")
     asked = parser.parse_args(arguments)
     rows = []
-    with tempfile.TemporaryDirectory(prefix="driftd-judging-") as folder:
-        for name, tree, reference, live in _models(asked.only.split(","), asked.events):
-            path = Path(folder) / f"{name}.json"
-            save_reference(_reference(tree, reference), path)
-            rows.append(measured(name, tree, [json.dumps(one).encode() for one in live], path))
-            say("  ".join(map(str, rows[-1])))
+    for name in asked.only.split(","):
+        rows.append(judged(name, asked.events).row(name))
+        say("  ".join(map(str, rows[-1])))
     say()
     table(HEAD, rows)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -43,17 +45,37 @@ def quality_folder() -> Path:
     return folder("quality", "TEST_DRIFTD_QUALITY")
 
 
-def perf_folder() -> Path:
-    return folder("perf", "TEST_DRIFTD_PERF")
-
-
 def say(text: str = "") -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
+class Form:
+    """How tables are shown: for people, or with `--json` a line of JSON for each row."""
+
+    as_json = False
+
+
+_NUMBER = re.compile(r"(-?[\d,]*\.?\d+)(?: \[.*\]| \(\d+\))?")
+
+
+def json_row(head: Sequence[str], row: Sequence[object]) -> dict[str, object]:
+    """Numbers by their head, of a range the median; what else the row says is its name."""
+    texts, figures = [str(row[0])], dict[str, object]()
+    for column, cell in zip(head[1:], row[1:], strict=True):
+        if match := _NUMBER.fullmatch(str(cell)):
+            figures[column] = float(match[1].replace(",", ""))
+        elif str(cell):
+            texts.append(str(cell))
+    return {"name": ", ".join(texts), **figures}
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows under their head, every column as wide as it has to be."""
+    if Form.as_json:
+        for row in rows:
+            say(json.dumps(json_row(head, row), ensure_ascii=False))
+        return
     cells = [[str(cell) for cell in row] for row in [head, *rows]]
     widths = [max(len(row[at]) for row in cells) for at in range(len(head))]
     for row in cells:

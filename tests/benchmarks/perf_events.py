@@ -1,4 +1,4 @@
-"""Native prediction events with 25 features (20 numbers, 5 categories), the same bytes from the same seed."""
+"""Native prediction events, usually with 25 features (20 numbers, 5 categories); the same bytes from the same seed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ def bad_score(event: Event, _number: int) -> None:
 
 @dataclass(frozen=True)
 class PerfEvents:
-    """`number` events, `gap_ms` apart, of the models perf-0, perf-1, ... in turn, with the first of the features."""
+    """`number` events, `gap_ms` apart, of the models perf-0, perf-1, ... in turn.
+
+    Of every 25 `features` the first 20 are numbers and the others categories.
+    """
 
     number: int
     models: int = 1
@@ -62,10 +65,11 @@ class PerfEvents:
 
     def __iter__(self) -> Iterator[Event]:
         rng = random.Random(self.seed)
+        names = [f"feature_{k:02d}" for k in range(self.features)]
         for i in range(self.number):
             features: dict[str, object] = {
-                name: round(rng.gauss(k, 1 + k / 10), 6) if k < NUMBERS else rng.choice(COLOURS)
-                for k, name in enumerate(NAMES[: self.features])
+                name: round(rng.gauss(k, 1 + k / 10), 6) if k % len(NAMES) < NUMBERS else rng.choice(COLOURS)
+                for k, name in enumerate(names)
             }
             if i % 50 == 0:
                 features[NAMES[3]] = None

@@ -29,6 +29,12 @@ def sockets_collected(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     gc.collect()
 
 
+@pytest.fixture(params=["kafka-python", "confluent"])
+def client(request: pytest.FixtureRequest) -> str:
+    """Each `kafka.client`."""
+    return str(request.param)
+
+
 def settings_for(bootstrap: str, **more: Any) -> Kafka:  # noqa: ANN401 -- any setting of the tree
     return Kafka.model_validate({"bootstrap_servers": [bootstrap], "request_timeout": "5s", **more})
 

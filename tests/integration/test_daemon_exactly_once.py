@@ -45,9 +45,12 @@ class Aftermath:
     replayed: list[Tree]
 
 
-@pytest.fixture(scope="module")
-def aftermath(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Aftermath:
-    trial = Trial(kafka, tmp_path_factory.mktemp("killed"), "exactly-once")
+@pytest.fixture(scope="module", params=["kafka-python", "confluent"])
+def aftermath(
+    kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Aftermath:
+    client = request.param
+    trial = Trial(kafka, tmp_path_factory.mktemp("killed"), f"exactly-once-{client}", client=client)
     rows, _ = credit_rows()
     trial.prepare(rows)
     trial.run_killed(faulty_records(rows, EVENTS, seed=11), KILLS, seed=12)

@@ -16,6 +16,7 @@ from tests.real_parts.waiting import wait_until
 
 pytestmark = kafka_reading.LEAVES_SOCKETS
 sockets_collected = kafka_reading.sockets_collected
+client = kafka_reading.client
 
 DONE, USAGE, REFUSED = 0, 2, 4
 VARIABLE: Final = "DRIFTD_KAFKA__SECURITY__SASL_PASSWORD"
@@ -39,22 +40,28 @@ def keeps_silent(running: Running, *secrets: str) -> bool:
 
 
 def test_a_daemon_reads_and_writes_over_tls_with_a_password_of_the_environment_or_a_file(
-    site: Site, kafka: KafkaBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    site: Site,
+    kafka: KafkaBroker,
+    client: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     site.make_topics()
     site.produce([event(0, features={"AGE": 35}), {"broken": True}])
-    site.write(kafka=secured(kafka))
+    site.write(kafka={**secured(kafka), "client": client})
     running = site.start(**{VARIABLE: kafka.sasl_password})
     running.wait_records(2)
     running.wait_ready()
     assert running.stop() == DONE
+    assert "not_read_by_librdkafka" not in running.text()
     assert keeps_silent(running, kafka.sasl_password)
     assert len(kafka.records(site.rejects)) == 1
     assert kafka.committed(site.name, site.topic) == {0: 2}
 
     secret_file = tmp_path / "password"
     secret_file.write_text(kafka.sasl_password + "\n")
-    site.write(kafka=secured(kafka, sasl_password_file=str(secret_file)))
+    site.write(kafka={**secured(kafka, sasl_password_file=str(secret_file)), "client": client})
     site.produce([event(1, features={"AGE": 35})])
     again = site.start()
     again.wait_records(1)

@@ -29,14 +29,15 @@ from tests.real_parts.waiting import wait_until
 PARTITION = Partition("events", 0)
 pytestmark = kafka_reading.LEAVES_SOCKETS
 sockets_collected = kafka_reading.sockets_collected
+client = kafka_reading.client
 
 
-def test_a_broker_that_is_killed_and_comes_back_loses_and_doubles_nothing(kafka_parts: None) -> None:
+def test_a_broker_that_is_killed_and_comes_back_loses_and_doubles_nothing(kafka_parts: None, client: str) -> None:
     with KafkaBroker() as broker:
         broker.create_topic("events", partitions=2)
         for number in (0, 1):
             broker.produce("events", [b"%d" % index for index in range(20_000)], number)
-        settings = settings_for(broker.bootstrap, request_timeout="2s")
+        settings = settings_for(broker.bootstrap, client=client, request_timeout="2s")
         with source_on(settings, "events", watch_interval_s=0.3) as source:
             batches = read_until(source, lambda got: len(values_of(got)) >= 5_000, "some records")
             broker.kill()
@@ -95,7 +96,7 @@ def test_a_start_before_the_brokers_can_be_ended() -> None:
     assert until_connected(lambda: describe_cluster(settings, []), stop.is_set, lambda _: stop.set()) is None
 
 
-def test_a_batch_with_a_broken_checksum_is_passed_whole_and_the_others_come(kafka_parts: None) -> None:
+def test_a_batch_with_a_broken_checksum_is_passed_whole_and_the_others_come(kafka_parts: None, client: str) -> None:
     with KafkaBroker() as broker:
         broker.create_topic("events", partitions=2)
         for batch in range(3):
@@ -104,7 +105,7 @@ def test_a_batch_with_a_broken_checksum_is_passed_whole_and_the_others_come(kafk
         broker.stop()
         break_bytes(broker.folder, b"<1-5>")
         broker.start()
-        with source_on(settings_for(broker.bootstrap), "events") as source:
+        with source_on(settings_for(broker.bootstrap, client=client), "events") as source:
             batches = read_to_end(source)
             changes = source.changes()
 
@@ -117,10 +118,10 @@ def test_a_batch_with_a_broken_checksum_is_passed_whole_and_the_others_come(kafk
         assert offsets_of(batches, Partition("events", 1)) == list(range(10))
 
 
-def test_the_source_closes_quickly_without_a_broker(kafka_parts: None) -> None:
+def test_the_source_closes_quickly_without_a_broker(kafka_parts: None, client: str) -> None:
     with KafkaBroker() as broker:
         broker.create_topic("events")
-        settings = settings_for(broker.bootstrap)
+        settings = settings_for(broker.bootstrap, client=client)
         source = KafkaSource(settings, describe_cluster(settings, ["events"]), SystemClock(), watch_interval_s=0.1)
         source.begin({PARTITION: 0})
         source.commit({PARTITION: 0})

@@ -18,6 +18,7 @@ from monitor.kafka import consumer, reading_path
 from monitor.kafka.reading_path import FAST, PUBLIC, TURNED_OFF
 from monitor.records import Change, NewPartition, OffsetGap, RecordBatch
 from tests.engine import times_in
+from tests.integration import kafka_reading
 from tests.integration.kafka_reading import (
     offsets_of,
     read_to_end,
@@ -29,15 +30,17 @@ from tests.integration.kafka_reading import (
 from tests.real_parts.kafka import KafkaBroker
 from tests.real_parts.waiting import wait_until
 
+client = kafka_reading.client
+
 
 @pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
-def test_records_of_every_codec_come_once_and_in_order(kafka: KafkaBroker, topic: str, codec: str) -> None:
+def test_records_of_every_codec_come_once_and_in_order(kafka: KafkaBroker, topic: str, codec: str, client: str) -> None:
     kafka.create_topic(topic, partitions=2)
     sent = {number: [f"{number}-{index}-{'x' * (index % 300)}".encode() for index in range(3_000)] for number in (0, 1)}
     for number, values in sent.items():
         assert kafka.produce(topic, values, number, compression_type=codec) == list(range(3_000))
 
-    with source_on(settings_for(kafka.bootstrap), topic) as source:
+    with source_on(settings_for(kafka.bootstrap, client=client), topic) as source:
         batches = read_to_end(source)
 
         for number, values in sent.items():
@@ -96,7 +99,7 @@ def polled(kafka: KafkaBroker, topic: str, count: int) -> list[ConsumerRecord]:
         return records
 
 
-def test_a_batch_has_times_keys_headers_and_the_next_offset(kafka: KafkaBroker, topic: str) -> None:
+def test_a_batch_has_times_keys_headers_and_the_next_offset(kafka: KafkaBroker, topic: str, client: str) -> None:
     kafka.create_topic(topic)
     kafka.produce(
         topic,
@@ -106,10 +109,10 @@ def test_a_batch_has_times_keys_headers_and_the_next_offset(kafka: KafkaBroker, 
         headers=[[("h", b"1"), ("h", b"2")], [], [("n", b"")]],
     )
 
-    with source_on(settings_for(kafka.bootstrap), topic) as source:
+    with source_on(settings_for(kafka.bootstrap, client=client), topic) as source:
         (batch,) = read_to_end(source)
 
-    assert batch.values == [b"one", b"", None]
+    assert list(batch.values) == [b"one", b"", None]
     assert times_in(batch) == [1_000, 2_000, 3_000]
     assert batch.next_offset == 3
     assert [batch.envelope(index) for index in range(3)] == [
@@ -119,36 +122,36 @@ def test_a_batch_has_times_keys_headers_and_the_next_offset(kafka: KafkaBroker, 
     ]
 
 
-def test_reading_begins_at_the_positions_given(kafka: KafkaBroker, topic: str) -> None:
+def test_reading_begins_at_the_positions_given(kafka: KafkaBroker, topic: str, client: str) -> None:
     kafka.create_topic(topic, partitions=2)
     for number in (0, 1):
         kafka.produce(topic, [b"%d" % index for index in range(50)], number)
     first, second = Partition(topic, 0), Partition(topic, 1)
 
-    with source_on(settings_for(kafka.bootstrap), topic, positions={first: 7, second: 49}) as source:
+    with source_on(settings_for(kafka.bootstrap, client=client), topic, positions={first: 7, second: 49}) as source:
         batches = read_to_end(source)
 
     assert offsets_of(batches, first) == list(range(7, 50))
     assert offsets_of(batches, second) == [49]
 
 
-def test_positions_have_to_cover_every_partition(kafka: KafkaBroker, topic: str) -> None:
+def test_positions_have_to_cover_every_partition(kafka: KafkaBroker, topic: str, client: str) -> None:
     kafka.create_topic(topic, partitions=2)
 
     with (
         pytest.raises(ValueError, match=f"{topic}-1"),
-        source_on(settings_for(kafka.bootstrap), topic, positions={Partition(topic, 0): 0}),
+        source_on(settings_for(kafka.bootstrap, client=client), topic, positions={Partition(topic, 0): 0}),
     ):
         pass
 
 
-def test_a_paused_partition_gives_nothing_until_it_is_resumed(kafka: KafkaBroker, topic: str) -> None:
+def test_a_paused_partition_gives_nothing_until_it_is_resumed(kafka: KafkaBroker, topic: str, client: str) -> None:
     kafka.create_topic(topic, partitions=2)
     for number in (0, 1):
         kafka.produce(topic, [b"x"] * 9_000, number)
     held, free = Partition(topic, 0), Partition(topic, 1)
 
-    with source_on(settings_for(kafka.bootstrap), topic) as source:
+    with source_on(settings_for(kafka.bootstrap, client=client), topic) as source:
         while_paused = []
         while not source.at_end(free):
             while_paused += source.poll({held})
@@ -160,7 +163,7 @@ def test_a_paused_partition_gives_nothing_until_it_is_resumed(kafka: KafkaBroker
 
 
 def test_records_of_aborted_transactions_are_not_seen_and_control_records_are_passed(
-    kafka: KafkaBroker, topic: str
+    kafka: KafkaBroker, topic: str, client: str
 ) -> None:
     kafka.create_topic(topic)
     producer = Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": topic, "log_level": 0})
@@ -174,7 +177,7 @@ def test_records_of_aborted_transactions_are_not_seen_and_control_records_are_pa
             producer.flush(20)  # so that the broker holds what is taken back
             producer.abort_transaction(20)
 
-    with source_on(settings_for(kafka.bootstrap), topic) as source:
+    with source_on(settings_for(kafka.bootstrap, client=client), topic) as source:
         batches = read_to_end(source)
         assert values_of(batches) == [b"kept", b"kept too"]
         end = kafka.end_offsets(topic)[0]
@@ -182,13 +185,13 @@ def test_records_of_aborted_transactions_are_not_seen_and_control_records_are_pa
         assert source.position(Partition(topic, 0)) == end
 
 
-def test_an_offset_that_comes_again_is_not_given_out_again(kafka: KafkaBroker, topic: str) -> None:
+def test_an_offset_that_comes_again_is_not_given_out_again(kafka: KafkaBroker, topic: str, client: str) -> None:
     kafka.create_topic(topic)
     kafka.produce(topic, [b"%d" % index for index in range(10)])
 
-    with source_on(settings_for(kafka.bootstrap), topic) as source:
+    with source_on(settings_for(kafka.bootstrap, client=client), topic) as source:
         first = read_to_end(source)
-        source._consumer.seek(KafkaPartition(topic, 0), 3)
+        source._reader.seek(KafkaPartition(topic, 0), 3)
         kafka.produce(topic, [b"10"])
         second = read_until(source, values_of, "the record behind those that come again")
 
@@ -196,7 +199,7 @@ def test_an_offset_that_comes_again_is_not_given_out_again(kafka: KafkaBroker, t
     assert offsets_of(second, Partition(topic, 0)) == [10]
 
 
-def test_compacted_offsets_are_gaps_without_loss(kafka: KafkaBroker, topic: str) -> None:
+def test_compacted_offsets_are_gaps_without_loss(kafka: KafkaBroker, topic: str, client: str) -> None:
     kafka.create_topic(
         topic,
         cleanup_policy="compact",
@@ -212,7 +215,7 @@ def test_compacted_offsets_are_gaps_without_loss(kafka: KafkaBroker, topic: str)
         return len(kafka.records(topic)) < 100
 
     wait_until(compacted, "the log is compacted")
-    with source_on(settings_for(kafka.bootstrap), topic) as source:
+    with source_on(settings_for(kafka.bootstrap, client=client), topic) as source:
         batches = read_to_end(source)
         position = source.position(Partition(topic, 0))
 
@@ -222,14 +225,16 @@ def test_compacted_offsets_are_gaps_without_loss(kafka: KafkaBroker, topic: str)
     assert position == kafka.end_offsets(topic)[0]
 
 
-def test_records_that_retention_took_are_a_gap_and_reading_goes_on_behind_it(kafka: KafkaBroker, topic: str) -> None:
+def test_records_that_retention_took_are_a_gap_and_reading_goes_on_behind_it(
+    kafka: KafkaBroker, topic: str, client: str
+) -> None:
     kafka.create_topic(topic, partitions=2)
     for number in (0, 1):
         kafka.produce(topic, [b"%d" % index for index in range(100)], number)
     lapsed, whole = Partition(topic, 0), Partition(topic, 1)
     delete_records_before(kafka, lapsed, 60)
 
-    with source_on(settings_for(kafka.bootstrap), topic, positions={lapsed: 10, whole: 10}) as source:
+    with source_on(settings_for(kafka.bootstrap, client=client), topic, positions={lapsed: 10, whole: 10}) as source:
         batches = read_to_end(source)
         changes = source.changes()
         again = source.changes()
@@ -240,22 +245,24 @@ def test_records_that_retention_took_are_a_gap_and_reading_goes_on_behind_it(kaf
     assert offsets_of(batches, whole) == list(range(10, 100))
 
 
-def test_a_position_beyond_the_end_is_refused_with_the_remedy(kafka: KafkaBroker, topic: str) -> None:
+def test_a_position_beyond_the_end_is_refused_with_the_remedy(kafka: KafkaBroker, topic: str, client: str) -> None:
     kafka.create_topic(topic)
     kafka.produce(topic, [b"x"] * 5)
 
     with (
-        source_on(settings_for(kafka.bootstrap), topic, positions={Partition(topic, 0): 6}) as source,
+        source_on(settings_for(kafka.bootstrap, client=client), topic, positions={Partition(topic, 0): 6}) as source,
         pytest.raises(PermanentError, match=f"beyond the end of {topic}-0.*remove the state folder"),
     ):
         read_until(source, bool, "a record that is not there")
 
 
-def test_an_added_partition_is_reported_and_read_from_its_beginning(kafka: KafkaBroker, topic: str) -> None:
+def test_an_added_partition_is_reported_and_read_from_its_beginning(
+    kafka: KafkaBroker, topic: str, client: str
+) -> None:
     kafka.create_topic(topic)
     kafka.produce(topic, [b"old"])
 
-    with source_on(settings_for(kafka.bootstrap), topic, watch_interval_s=0.2) as source:
+    with source_on(settings_for(kafka.bootstrap, client=client), topic, watch_interval_s=0.2) as source:
         read_to_end(source)
         kafka.add_partitions(topic, 3)
         for number in (1, 2):
@@ -277,12 +284,12 @@ def test_an_added_partition_is_reported_and_read_from_its_beginning(kafka: Kafka
 
 @pytest.mark.parametrize("made_again", [False, True])
 def test_a_topic_that_is_gone_or_made_again_is_refused_with_the_remedy(
-    kafka: KafkaBroker, topic: str, made_again: bool
+    kafka: KafkaBroker, topic: str, made_again: bool, client: str
 ) -> None:
     kafka.create_topic(topic)
     kafka.produce(topic, [b"old"])
 
-    with source_on(settings_for(kafka.bootstrap), topic, watch_interval_s=0.2) as source:
+    with source_on(settings_for(kafka.bootstrap, client=client), topic, watch_interval_s=0.2) as source:
         read_to_end(source)
         kafka.delete_topic(topic)
         if made_again:
@@ -293,14 +300,14 @@ def test_a_topic_that_is_gone_or_made_again_is_refused_with_the_remedy(
         assert (f"{topic} was recreated (id " if made_again else f"{topic} is gone") in str(permanent.value)
 
 
-def test_a_start_resolves_to_an_offset_of_every_partition(kafka: KafkaBroker, topic: str) -> None:
+def test_a_start_resolves_to_an_offset_of_every_partition(kafka: KafkaBroker, topic: str, client: str) -> None:
     kafka.create_topic(topic, partitions=3)
     kafka.produce(topic, [b"x"] * 10, 0, timestamps_ms=[1_000 * index for index in range(10)])
     kafka.produce(topic, [b"x"] * 4, 1, timestamps_ms=[100_000] * 4)
     delete_records_before(kafka, Partition(topic, 0), 2)
     parts = [Partition(topic, number) for number in range(3)]
 
-    with source_on(settings_for(kafka.bootstrap, group_id=topic), topic) as source:
+    with source_on(settings_for(kafka.bootstrap, client=client, group_id=topic), topic) as source:
         assert source.resolve_start("earliest") == dict(zip(parts, (2, 0, 0), strict=True))
         assert source.resolve_start("latest") == dict(zip(parts, (10, 4, 0), strict=True))
         assert source.resolve_start(4_500) == dict(zip(parts, (5, 0, 0), strict=True))
@@ -312,24 +319,24 @@ def test_a_start_resolves_to_an_offset_of_every_partition(kafka: KafkaBroker, to
     assert kafka.committed(topic, topic) == {0: 7, 2: 0}
 
 
-def test_several_topics_are_read_together(kafka: KafkaBroker, fresh_topic: Callable[[], str]) -> None:
+def test_several_topics_are_read_together(kafka: KafkaBroker, fresh_topic: Callable[[], str], client: str) -> None:
     names = sorted((fresh_topic(), fresh_topic()))
     for name in names:
         kafka.create_topic(name)
         kafka.produce(name, [name.encode()])
 
-    with source_on(settings_for(kafka.bootstrap), *names) as source:
+    with source_on(settings_for(kafka.bootstrap, client=client), *names) as source:
         batches = read_to_end(source)
 
-    assert {batch.partition: batch.values for batch in batches} == {Partition(n, 0): [n.encode()] for n in names}
+    assert {batch.partition: list(batch.values) for batch in batches} == {Partition(n, 0): [n.encode()] for n in names}
 
 
-def test_a_record_larger_than_a_fetch_still_comes(kafka: KafkaBroker, topic: str) -> None:
+def test_a_record_larger_than_a_fetch_still_comes(kafka: KafkaBroker, topic: str, client: str) -> None:
     size = 12 << 20
     kafka.create_topic(topic, max_message_bytes=str(2 * size))
     kafka.produce(topic, [b"small", b"x" * size, b"small"], message_max_bytes=str(2 * size))
 
-    with source_on(settings_for(kafka.bootstrap), topic) as source:
+    with source_on(settings_for(kafka.bootstrap, client=client), topic) as source:
         batches = read_to_end(source)
 
     assert [len(value or b"") for value in values_of(batches)] == [5, size, 5]
@@ -343,7 +350,7 @@ def delete_records_before(kafka: KafkaBroker, partition: Partition, offset: int)
 
 @pytest.mark.parametrize("at_once", [50, 500])
 def test_no_partition_is_forgotten_after_the_others_waited_for_it(
-    kafka: KafkaBroker, topic: str, at_once: int, monkeypatch: pytest.MonkeyPatch
+    kafka: KafkaBroker, topic: str, at_once: int, monkeypatch: pytest.MonkeyPatch, client: str
 ) -> None:
     """The library parks what it fetched of a paused partition, and takes it up again only when nothing is in line."""
     monkeypatch.setitem(consumer._FETCH, "max_poll_records", at_once)
@@ -351,7 +358,7 @@ def test_no_partition_is_forgotten_after_the_others_waited_for_it(
     for number in range(3):
         kafka.produce(topic, [b"x" * 600] * 4_000, number)
     read = {Partition(topic, number): 0 for number in range(3)}
-    with source_on(settings_for(kafka.bootstrap), topic) as source:
+    with source_on(settings_for(kafka.bootstrap, client=client), topic) as source:
 
         def all_read() -> bool:
             begun = {partition for partition, n in read.items() if n}
@@ -363,7 +370,7 @@ def test_no_partition_is_forgotten_after_the_others_waited_for_it(
 
 
 def test_an_open_transaction_is_named_while_it_holds_a_partition_and_its_records_come_afterwards(
-    kafka: KafkaBroker, topic: str, monkeypatch: pytest.MonkeyPatch
+    kafka: KafkaBroker, topic: str, monkeypatch: pytest.MonkeyPatch, client: str
 ) -> None:
     monkeypatch.setattr("monitor.kafka.stalls.PATIENCE", 1.0)
     monkeypatch.setattr("monitor.kafka.consumer._CHECK_SECONDS", 0.1)
@@ -373,7 +380,7 @@ def test_an_open_transaction_is_named_while_it_holds_a_partition_and_its_records
         kafka.produce(topic, [b"before"] * 10, number)
     producer = Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": topic, "log_level": 0})
     producer.init_transactions(20)
-    with source_on(settings_for(kafka.bootstrap), topic, watch_interval_s=0.2) as source:
+    with source_on(settings_for(kafka.bootstrap, client=client), topic, watch_interval_s=0.2) as source:
         assert len(values_of(read_to_end(source))) == 20
         producer.begin_transaction()
         producer.produce(topic, b"inside", partition=0)

@@ -130,6 +130,7 @@ def test_partitions_say_the_same_in_any_interleaving() -> None:
 class _Outputs:
     checkpoint_us = None
     checkpoint_bytes = 0
+    checkpoint_parts = 0
 
 
 def test_nothing_of_a_vector_or_a_text_is_kept_or_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -267,6 +267,7 @@ def test_a_model_that_is_not_in_the_settings_and_a_reference_of_another_are_refu
 class _Outputs:
     checkpoint_us = None
     checkpoint_bytes = 0
+    checkpoint_parts = 0
 
 
 def columns_of(builder: SnapshotBuilder) -> dict[str, Sequence[int]]:

@@ -161,6 +161,7 @@ def shown(pipeline: Pipeline, known: Admission) -> str:
     class _Outputs:
         checkpoint_us = None
         checkpoint_bytes = 0
+        checkpoint_parts = 0
 
     fleet, outputs = cast("Fleet", pipeline.fleet), cast("KafkaOutputs", _Outputs())
     return render(SnapshotBuilder(TREE, known, pipeline, fleet, outputs).snapshot({})).decode()

@@ -39,6 +39,7 @@ class _OnDisk(Recorded):
 
     checkpoint_us = None
     checkpoint_bytes = 0
+    checkpoint_parts = 0
 
     def __init__(self, folder: Path) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from monitor.clock import SECOND_US
 from monitor.errors import UsageError
 from monitor.kafka.topics import ClusterDescription
 from monitor.pipeline import Pipeline
-from monitor.run.daemon import restored
+from monitor.run.restoring import restored
 from monitor.state.directory import Loaded, StateDirectory
 from tests.engine import (
     EVENTS,

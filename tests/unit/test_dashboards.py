@@ -27,6 +27,8 @@ NOT_SHOWN: Final = {
     "driftd_warmup_ratio": "the status page says it in words, with the forecast",
     "driftd_first_verdict_timestamp_seconds": "the same",
     "driftd_checkpoint_bytes": "of use to whoever plans a disk, not to whoever is on call",
+    "driftd_checkpoint_parts": "the same",
+    "driftd_checkpoint_stop_seconds": "the same",
     "driftd_checkpoint_seconds": "for whoever sizes the process, beside driftd_loop_seconds_total",
     "driftd_checkpoint_failures_total": "an alert of its own and the status page say it, with the reason",
     "driftd_position_stalled": "the same",

@@ -44,6 +44,7 @@ SHARE = 0.15
 class _Outputs:
     checkpoint_us = None
     checkpoint_bytes = 0
+    checkpoint_parts = 0
 
 
 def begun(

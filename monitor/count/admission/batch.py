@@ -31,6 +31,8 @@ class Admitted(NamedTuple):
 
 def admit(events: Events, asked: Mask, decision_of: Callable[[ModelKey], Decision]) -> Admitted:
     """Ask for each model version that an event of the `asked` ones names, in the order in which they come."""
+    if len(events.keys) == 1 and len(events) and asked.all():
+        return _of_one(events, asked, decision_of(events.keys[0]))
     let_in, lateness_us = np.zeros(len(events.keys), np.bool_), np.zeros(len(events.keys), np.int64)
     refused = []
     for at in np.flatnonzero(np.bincount(events.key[asked], minlength=len(events.keys))).tolist():
@@ -40,3 +42,12 @@ def admit(events: Events, asked: Mask, decision_of: Callable[[ModelKey], Decisio
             rows = np.flatnonzero(asked & (events.key == at))
             refused.append(Refused(decision.outcome, decision.reason, events.keys[at], rows))
     return Admitted(asked, asked & let_in[events.key], lateness_us[events.key], refused)
+
+
+def _of_one(events: Events, asked: Mask, decision: Decision) -> Admitted:
+    """The answer for a batch of one model version, as most are."""
+    lateness_us = np.full(len(events), decision.lateness_us)
+    if decision.outcome == ACCEPTED:
+        return Admitted(asked, asked, lateness_us, [])
+    refused = Refused(decision.outcome, decision.reason, events.keys[0], np.arange(len(events)))
+    return Admitted(asked, np.zeros(len(events), np.bool_), lateness_us, [refused])

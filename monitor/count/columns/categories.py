@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from operator import itemgetter
+
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.decode.columns import ABSENT_VALUE, TYPE_VALUE
 from monitor.events import canonical
@@ -22,6 +26,8 @@ from monitor.stats.tallies.tally import Floats, Ints
 #: entries kept between batches for values without their own bin
 MAX_ENTRIES = 4_096
 
+Entries = NDArray[np.uint32]
+
 
 class Categories:
     """Lookup tables for counting one categorical column.
@@ -31,14 +37,20 @@ class Categories:
     `extremes` its hash as a number, to detect a column with one single value.
     """
 
-    def __init__(self, bins: ColumnBins | None, width: int, *, unseen_as: int = UNSEEN) -> None:
-        """`unseen_as` is the quality count of a value that the reference lacks."""
+    def __init__(self, bins: ColumnBins | None, width: int, *, unseen_as: int = UNSEEN, none_as: int = MISSING) -> None:
+        """`unseen_as` is the quality count of a value that the reference lacks, `none_as` that of None."""
         bins = ColumnBins(CATEGORICAL) if bins is None else bins
         marks = len(QUALITY_COUNTS)
-        self._named = {value: marks + code for value, code in category_codes(bins).items()}
+        #: by value the bytes of its entry: joining those is the fastest way to an array of them
+        self._named: dict[object, bytes] = {
+            None: _bytes_of(none_as),
+            ABSENT_VALUE: _bytes_of(ABSENT),
+            TYPE_VALUE: _bytes_of(TYPE),
+            **{value: _bytes_of(marks + code) for value, code in category_codes(bins).items()},
+        }
         self._known = KnownNames.from_bytes(bins.known)
         self._first_bucket = bins.named if bins.buckets else None
-        self._entries: dict[str | float, int] = dict(self._named)
+        self._entries = dict(self._named)
         #: whether a bin holds several values
         self.pooled = bins.buckets > 0
         self.slots: Ints = np.concatenate((width + np.arange(marks), np.arange(bins.named))).astype(np.int64)
@@ -47,23 +59,24 @@ class Categories:
         self._unseen_slot = width + unseen_as
         self._own = len(self.slots)
 
-    def entries(self, values: list[object]) -> Ints:
+    @property
+    def own(self) -> int:
+        """The number of entries of the reference: those behind are of values without their own bin."""
+        return self._own
+
+    def entries(self, values: Sequence[object]) -> Entries:
         """The entry of each value; entries below `len(QUALITY_COUNTS)` are quality counts."""
         try:
-            return np.fromiter(map(self._entries.__getitem__, values), np.int64, len(values))  # type: ignore[arg-type]  # a marker is not a key: KeyError
+            return self._found(values)
         except KeyError:
             self._make_room()
             self._learn(values)
-            return np.fromiter(map(self._entry, values), np.int64, len(values))
+            return self._found(values)
 
-    def _entry(self, value: object) -> int:
-        if value is None:
-            return MISSING
-        if value is ABSENT_VALUE:
-            return ABSENT
-        if value is TYPE_VALUE:
-            return TYPE
-        return self._entries[value]  # type: ignore[index]  # what is left is text or a number
+    def _found(self, values: Sequence[object]) -> Entries:
+        if len(values) < 2:
+            return np.frombuffer(b"".join(map(self._entries.__getitem__, values)), np.uint32)
+        return np.frombuffer(b"".join(itemgetter(*values)(self._entries)), np.uint32)
 
     def _make_room(self) -> None:
         """Forget the cached values when there are too many: they would get equal entries again."""
@@ -72,17 +85,18 @@ class Categories:
             self.slots, self.extremes = self.slots[: self._own], self.extremes[: self._own]
             self.unseen = self.unseen[: self._own]
 
-    def _learn(self, values: list[object]) -> None:
-        marks = (None, ABSENT_VALUE, TYPE_VALUE)
-        new = [v for v in dict.fromkeys(values) if v not in marks and v not in self._entries]
-        if not new:
-            return
-        hashes = hashes_of([canonical(value) for value in new])  # type: ignore[arg-type]  # as above
+    def _learn(self, values: Sequence[object]) -> None:
+        new = [value for value in dict.fromkeys(values) if value not in self._entries]
+        hashes = hashes_of([canonical(value) for value in new])  # type: ignore[arg-type]  # text or numbers are left
         first = self._first_bucket
         unseen = np.ones(len(new), np.bool_) if first is None else ~self._known.holds(hashes)
         slots = np.full(len(new), self._unseen_slot) if first is None else first + bucket_of(hashes)
         for at, value in enumerate(new, len(self.slots)):
-            self._entries[value] = at  # type: ignore[index]  # as above
+            self._entries[value] = _bytes_of(at)
         self.slots = np.concatenate((self.slots, slots))
         self.extremes = np.concatenate((self.extremes, as_extreme(hashes)))
         self.unseen = np.concatenate((self.unseen, unseen))
+
+
+def _bytes_of(entry: int) -> bytes:
+    return np.uint32(entry).tobytes()

@@ -8,7 +8,7 @@ import numpy as np
 
 from monitor.count.columns.binning import Binning
 from monitor.reference.column import Column
-from monitor.stats.tallies.tally import Floats
+from monitor.stats.tallies.tally import CLIP_SD, Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class NumericArrays:
     high: Floats
     center: Floats
     scale: Floats
+    #: whether a value inside the range may be beyond what sums hold
+    clips: bool
 
     @classmethod
     def of(cls, columns: list[Column]) -> NumericArrays:
@@ -27,10 +29,19 @@ class NumericArrays:
             return np.array(values, np.float64)[:, None]
 
         low, high = column([c.bins.low for c in columns]), column([c.bins.high for c in columns])
+        center, scale = column([c.center for c in columns]), column([c.scale for c in columns])
+        with np.errstate(all="ignore"):
+            ends = np.abs(np.concatenate(((low - center) / scale, (high - center) / scale)))
         return cls(
             Binning([np.array(c.bins.edges, np.float64) for c in columns], low, high),
             low,
             high,
-            column([c.center for c in columns]),
-            column([c.scale for c in columns]),
+            center,
+            scale,
+            clips=not bool((ends <= CLIP_SD).all()),
         )
+
+    def of_rows(self, rows: Ints) -> NumericArrays:
+        """Those of some columns, by the binning of all."""
+        low, high, center, scale = self.low[rows], self.high[rows], self.center[rows], self.scale[rows]
+        return NumericArrays(self.binning, low, high, center, scale, self.clips)

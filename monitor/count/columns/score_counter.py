@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.count.columns.categories import Categories
+from monitor.count.columns.categories import Categories, Entries
 from monitor.count.columns.pane_rows import Rows
 from monitor.decode.columns import Group
 from monitor.events import canonical
@@ -29,7 +29,7 @@ class ScoreCounter:
         for at, category in enumerate(_categories(reference), len(QUALITY_COUNTS)):
             self._begins[at] = _class_of(category, estimate) * estimate.bins
 
-    def count(self, group: Group, rows: Rows, predicted: Ints | None) -> Ints:
+    def count(self, group: Group, rows: Rows, predicted: Entries | None) -> Ints:
         """(panes, classes + 1, bins) the predictions with a score, flat; `predicted` (n,) the entries of the classes.
 
         The last class is of predictions without a class that the reference had.

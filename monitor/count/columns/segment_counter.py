@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.count.columns.categories import Categories
+from monitor.count.columns.categories import Categories, Entries
 from monitor.count.columns.pane_rows import Rows
 from monitor.reference.reference import Reference
 from monitor.reference.segments import below_name, counts_name
@@ -66,7 +66,7 @@ class SegmentCounts:
         self._below: list[tuple[Ints, Ints]] = []
         self._counted: list[dict[str, Ints]] | None = None
 
-    def cut(self, at: int, entries: Ints) -> None:
+    def cut(self, at: int, entries: Entries) -> None:
         """Take the entries (n,) of a categorical column, by which events may be cut."""
         of_entry = self._counter.of_entry.get(at)
         if of_entry is not None:

@@ -329,7 +329,7 @@ class ModelJoin:
             tidied_us=self._tidied_us,
             late_predictions=self.late_predictions.before(self.until_us),
             late_labels=self.late_labels.before(self.until_us),
-            panes=dict(sorted(self.by_pane.counts.items())),
+            panes=dict(self.by_pane.counts),
             kept_from_us=self.by_pane.first_us,
             gone=self.by_pane.gone,
             rows=list(self.rows(name)),

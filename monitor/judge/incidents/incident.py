@@ -63,7 +63,7 @@ class OpenFinding:
 
     def copy(self) -> OpenFinding:
         """Another object that says the same."""
-        return replace(self)
+        return OpenFinding(self.finding, self.base_windows, self.since_us, self.then, self.level, self.held)
 
 
 Findings = dict[FindingKey, OpenFinding]

@@ -9,6 +9,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +25,7 @@ from monitor.stats.performance.figures import Meaning, labelled
 from monitor.stats.performance.judged_errors import all_moments
 from monitor.stats.performance.label_tally import LabelTally, merged_labels
 from monitor.stats.performance.outcome_tally import Cell, OutcomeTally
+from monitor.stats.tallies.later import Later
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -197,7 +199,8 @@ class LabelPyramid:
     def to_state(self) -> dict[str, Any]:
         """A tree of plain values and arrays."""
         held = [] if self.open is None else [self.open]
-        return {"closed": self.closed, "levels": [_pack(blocks) for blocks in (held, *self.levels)]}
+        levels = [Later(partial(_pack, tuple(blocks))) for blocks in (held, *self.levels)]  # blocks never change
+        return {"closed": self.closed, "levels": levels}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Back from `to_state`."""

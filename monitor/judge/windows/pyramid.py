@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +16,7 @@ from monitor.events import Partition
 from monitor.findings import Span
 from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.further import is_of_sample
+from monitor.stats.tallies.later import Later
 from monitor.stats.tallies.tally import BELOW, Tally, merged, pack, unpack
 
 Records = dict[Partition, tuple[int, int]]
@@ -331,14 +334,19 @@ def _sum(several: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     return total[None]
 
 
-def pack_blocks(blocks: list[Block]) -> dict[str, Any]:
-    """Blocks as arrays, for a checkpoint."""
+def pack_blocks(blocks: Iterable[Block]) -> Later:
+    """Blocks as arrays, for a checkpoint; their tallies must not change any more."""
+    return Later(partial(_packed_blocks, tuple(blocks)))
+
+
+def _packed_blocks(blocks: tuple[Block, ...]) -> dict[str, Any]:
     return {
         "spans": [[block.start_us, block.end_us] for block in blocks],
         "tallies": pack([block.tally for block in blocks]),
     }
 
 
-def unpack_blocks(state: dict[str, Any]) -> list[Block]:
+def unpack_blocks(state: Mapping[str, Any]) -> list[Block]:
+    """Back from `pack_blocks`."""
     tallies = unpack(state["tallies"])
     return [Block(start, end, tally) for (start, end), tally in zip(state["spans"], tallies, strict=True)]

@@ -6,12 +6,14 @@ give the span of hits over any number of base windows. The position of a hit ins
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.stats.bins.reference_bins import QUALITY_COUNTS
+from monitor.stats.tallies.later import Later
 
 Ints = NDArray[np.int64]
 
@@ -64,15 +66,17 @@ class HitPlaces:
         return end - first if last > first else 0
 
     def to_state(self) -> dict[str, Any]:
-        columns, slots = self._shape
         return {
-            "columns": columns,
+            "columns": self._shape[0],
             "events": [window[0] for window in self._windows],
-            "places": np.array([window[1:] for window in self._windows], np.int64).reshape(
-                len(self._windows), 3 * columns * slots
-            ),
+            "places": Later(partial(self._places, tuple(self._windows))),
             "open": [self._events, self._first.copy(), self._last.copy(), self._end.copy()],
         }
+
+    def _places(self, windows: tuple[tuple[int, Ints, Ints, Ints], ...]) -> Ints:
+        """(windows, 3 C Q) the places in windows that are closed."""
+        columns, slots = self._shape
+        return np.array([window[1:] for window in windows], np.int64).reshape(len(windows), 3 * columns * slots)
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> HitPlaces:

@@ -14,3 +14,7 @@ class Block:
     start_us: int
     end_us: int
     tally: Tally
+
+    def copy(self) -> Block:
+        """The same with a tally of its own."""
+        return Block(self.start_us, self.end_us, self.tally.copy())

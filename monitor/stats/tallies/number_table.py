@@ -63,13 +63,10 @@ class NumberTable:
         held = len(self)
         if self._start + held + count <= len(self._rows):
             return
-        if held + count <= len(self._rows) // 2:  # half of it was dropped
-            self._rows[:held] = self.rows
-        else:
-            room = np.empty((max(_LEAST_ROWS, int(_GROWTH * (held + count))), self.width), np.uint64)
-            room[:held] = self.rows
-            self._rows = room
-        self._start = 0
+        # never moved within the old array: a checkpoint that is being written reads that one
+        room = np.empty((max(_LEAST_ROWS, int(_GROWTH * (held + count))), self.width), np.uint64)
+        room[:held] = self.rows
+        self._rows, self._start = room, 0
 
     def drop_before(self, position: int) -> None:
         """Drop the rows before a position."""

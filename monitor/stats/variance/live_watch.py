@@ -11,14 +11,16 @@ takes whole base windows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtr, chdtri
 
+from monitor.stats.tallies.later import Later
 from monitor.stats.testing.directional import MIN_EXPECTED, DirectionReference
 from monitor.stats.testing.directions import Floats, Ints
 
@@ -218,20 +220,16 @@ class Variability:
         freedom = watched_freedom(reference, float(self.before.sum() / max(known_columns, 1)))
         return np.asarray((known >= FEWEST) & (mean > most_by_chance(freedom, known)), np.bool_)
 
-    def to_state(self) -> dict[str, Any]:
+    def to_state(self) -> Later:
+        """The tree; arrays are replaced, never changed."""
         before = self.before if self.before is not None else self.filling[:, :0]
-        return {
-            "length": self.length,
-            "differences": np.where(np.isnan(self.differences), UNKNOWN, self.differences),
-            "before": before,
-            "filling": self.filling,
-            "filled": self.filled,
-            **({} if self.waves_before is None else {"waves_before": self.waves_before}),
-            **({} if self.waves_filling is None else {"waves_filling": self.waves_filling}),
-        }
+        waves = {"waves_before": self.waves_before, "waves_filling": self.waves_filling}
+        return Later(
+            partial(_variability_tree, self.length, self.differences, before, self.filling, self.filled, waves)
+        )
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Variability:
+    def from_state(cls, state: Mapping[str, Any]) -> Variability:
         filling = np.array(state["filling"], np.int64)
         one = cls(int(state["length"]), *filling.shape)
         one.filling, one.filled = filling, int(state["filled"])
@@ -244,6 +242,19 @@ class Variability:
         known = {name: np.array(state[name], np.float64) for name in ("waves_before", "waves_filling") if name in state}
         one.waves_before, one.waves_filling = known.get("waves_before"), known.get("waves_filling")
         return one
+
+
+def _variability_tree(
+    length: int, differences: Floats, before: Ints, filling: Ints, filled: int, waves: Mapping[str, Floats | None]
+) -> dict[str, Any]:
+    return {
+        "length": length,
+        "differences": np.where(np.isnan(differences), UNKNOWN, differences),
+        "before": before,
+        "filling": filling,
+        "filled": filled,
+        **{name: of for name, of in waves.items() if of is not None},
+    }
 
 
 class _Taken(NamedTuple):
@@ -338,14 +349,16 @@ class Watch:
         allowed = reference_kappa + MORE_ALIKE + ALIKE_ERRORS * error
         return np.asarray((pairs > 0) & (kappa(same, pairs, chance) > allowed), np.bool_)
 
-    def to_state(self) -> dict[str, Any]:
+    def to_state(self) -> Later:
+        """The tree; arrays are replaced, never changed."""
         self._work()
         alike = self.alike.reshape(len(self.alike), 3 * self.events.shape[1])
         variability = [one.to_state() for one in self.variability]
-        return {"unrest": variability, "windows": self.windows, "alike": alike, "events": self.events}
+        tree = {"unrest": variability, "windows": self.windows, "alike": alike, "events": self.events}
+        return Later(lambda: tree)
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Watch:
+    def from_state(cls, state: Mapping[str, Any]) -> Watch:
         variability = tuple(Variability.from_state(one) for one in state["unrest"])
         events = np.array(state["events"], np.float64)
         alike = np.array(state["alike"], np.float64).reshape(*events.shape, 3)

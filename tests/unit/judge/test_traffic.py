@@ -284,7 +284,7 @@ def test_while_events_have_stopped_a_model_is_never_fine(stream: list[Event]) ->
 
 
 def shown(live: Live) -> Any:  # noqa: ANN401 - a snapshot
-    outputs = type("Outputs", (), {"checkpoint_us": None, "checkpoint_bytes": 0})()
+    outputs = type("Outputs", (), {"checkpoint_us": None, "checkpoint_bytes": 0, "checkpoint_parts": 0})()
     builder = SnapshotBuilder(live.tree, live.admission, live.pipeline, live.pipeline.fleet, outputs)  # type: ignore[arg-type]
     return builder.snapshot({})
 

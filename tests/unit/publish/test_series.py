@@ -78,6 +78,8 @@ def full_snapshot(restored: bool = True, key: ModelKey = CREDIT) -> Snapshot:
         open_panes=12,
         checkpoint_us=1_800_000_001_000_000,
         checkpoint_bytes=5_120,
+        checkpoint_parts=7,
+        checkpoint_stop_seconds=0.0125,
         checkpoint_seconds=0.25,
         checkpoint_failures=3,
         loop_seconds={"poll": 1.5, "idle": 40.0},
@@ -179,6 +181,8 @@ def test_figures_come_out_as_they_went_in() -> None:
     assert values(samples, "driftd_clock_skew_events_total") == [4]
     assert values(samples, "driftd_checkpoint_timestamp_seconds") == [1_800_000_001]
     assert values(samples, "driftd_checkpoint_bytes") == [5_120]
+    assert values(samples, "driftd_checkpoint_parts") == [7]
+    assert values(samples, "driftd_checkpoint_stop_seconds") == [0.0125]
     assert values(samples, "driftd_checkpoint_seconds") == [0.25]
     assert values(samples, "driftd_checkpoint_failures_total") == [3]
     assert values(samples, "driftd_loop_seconds_total", step="idle") == [40]

@@ -96,7 +96,7 @@ def test_lists_in_the_environment_are_json_and_no_file_is_needed() -> None:
 @pytest.mark.parametrize("text", ['{"a":' * 700 + "1" + "}" * 700, "[" * 900 + "]" * 900, '{"a":' * 20_000])
 def test_what_is_nested_without_end_in_the_environment_is_a_fault(load: Load, text: str) -> None:
     assert faults_of(load, DRIFTD_KAFKA=text) == [
-        "kafka: not a mapping; write name: value lines under it; known here: bootstrap_servers, group_id, start, "
+        "kafka: not a mapping; write name: value lines under it; known here: client, bootstrap_servers, group_id, start, "
         "client_id, request_timeout, api_version, fast_path, security (from DRIFTD_KAFKA)"
     ]
 

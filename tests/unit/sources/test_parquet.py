@@ -7,22 +7,29 @@ import datetime as dt
 import json
 import math
 import sys
+import tempfile
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from monitor.clock import ManualClock
 from monitor.decode.values import time_of
 from monitor.errors import UsageError
+from monitor.records import RecordBatch
+from monitor.sources.event_times import EventTimes
 from monitor.sources.files import Files, ReadOptions, open_source
 from monitor.sources.parquet_cells import cells_of, times_of
+from monitor.sources.parquet_rows import ParquetRows
+from tests.engine import settings as engine_settings
 
 TIME = {"t": "ts"}
 INFINITE = math.inf
@@ -178,6 +185,56 @@ def test_a_row_that_is_too_long_is_one_that_is_rejected_as_too_large(tmp_path: P
     with contextlib.closing(Files([path], ManualClock(), options).open()) as source:
         (batch,) = source.poll(())
     assert [len(value or b"") > 100 for value in batch.values] == [True, False]
+
+
+#: times that rise, with ties; units of the same moment; any times
+TIMES = st.one_of(
+    st.lists(st.integers(10**12, 10**12 + 5), max_size=30).map(sorted),
+    st.lists(st.sampled_from([10**9, 10**9 + 1, 10**12, 10**15, 10**18, -5, 0]), max_size=9),
+    st.lists(st.none() | st.integers(10**12, 10**12 + 9), max_size=9),
+)
+
+
+@settings(deadline=None)
+@given(TIMES, st.booleans(), st.data())
+def test_rows_in_order_of_time_are_read_as_if_they_were_sorted(
+    times: list[int | None], as_moments: bool, data: st.DataObject
+) -> None:
+    usable = as_moments and all(one is not None and 10**12 <= one < 10**13 for one in times)
+    column = pa.array(times, pa.timestamp("ms", "UTC") if usable else pa.int64())
+    scores = data.draw(st.lists(st.sampled_from([0.5, 2.0]), min_size=len(times), max_size=len(times)))  # 2: rejected
+    names = {"model": ["credit"] * len(times), "version": ["1"] * len(times), "id": [*map(str, range(len(times)))]}
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        path = written(Path(folder, "x.parquet"), {"t": column, "score": pa.array(scores, pa.float64()), **names})
+        read = read_in_time(path)
+        patch.setattr(ParquetRows, "in_time_order", lambda _: False)
+        assert read == read_in_time(path)
+
+
+def read_in_time(path: Path) -> list[tuple[int, bytes | None, str]]:
+    """(offset, value, place) of each record."""
+    columns = TIME | {name: name for name in ("model", "version", "id", "score")}
+    options = ReadOptions(csv_map=columns, times_of=EventTimes(engine_settings()))
+    with (
+        contextlib.closing(Files([path], ManualClock(), options, chunk=7)) as files,
+        contextlib.closing(files.open()) as source,
+    ):
+        batches = [batch for _ in iter(source.ended, True) for batch in source.poll(())]
+        return [
+            (offset, value, source.place(batch.partition, offset))
+            for batch in batches
+            for offset, value in zip(batch.offsets.tolist(), batch.values, strict=True)
+        ]
+
+
+def test_rows_in_order_of_time_are_not_copied_to_be_sorted(tmp_path: Path) -> None:
+    def read(_: RecordBatch) -> NDArray[np.int64]:
+        raise AssertionError
+
+    path = written(tmp_path / "x.parquet", {"t": [10**12, 10**12, 10**12 + 1], "a": [1, 2, 3]}, row_group_size=2)
+    options = ReadOptions(csv_map=TIME, times_of=read)
+    with contextlib.closing(Files([path], ManualClock(), options).open()) as source:
+        assert sum(map(len, source.poll(()))) == 3
 
 
 def refused(path: Path, columns: dict[str, str]) -> Iterable[str]:

@@ -1,0 +1,1 @@
+"""The sets of `bench`: programs whose runs are compared with each other, taken in turn."""

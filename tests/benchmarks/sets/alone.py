@@ -1,0 +1,79 @@
+"""Parts of the daemon without Kafka: judging, checkpoints, the join of labels, replay of a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from tests.benchmarks.perf_events import PerfEvents
+from tests.benchmarks.sets.place import Place, Set, Stream
+from tests.benchmarks.side_by_side import Program
+
+CHILD: Final = (sys.executable, "-m", "tests.benchmarks.alone_child")
+
+
+def judging(place: Place) -> Iterator[Program]:
+    yield Program("a model of 25 features", [*CHILD, "judging", "6000" if place.quick else "18000"])
+
+
+def checkpoints(place: Place) -> Iterator[Program]:
+    models = 20 if place.quick else 100
+    yield Program(f"{models} models of 25 features", [*CHILD, "checkpoint", str(models), "25"])
+
+
+def join(place: Place) -> Iterator[Program]:
+    waiting = place.events(1_000_000)
+    yield Program(f"{waiting:,} predictions that wait", [*CHILD, "join", str(waiting)])
+
+
+def replay(place: Place) -> Iterator[Program]:
+    """Two lengths: the shorter one tells what the start costs."""
+    for name, events in (("a short file", 1_000), ("a long file", place.events(400_000))):
+        config = place.config(name, ["file"], Stream("file", events))
+        file = config.with_name("events.jsonl")
+        file.write_bytes(b"\n".join(PerfEvents(events).values()) + b"\n")
+        yield Program(name, [*CHILD, "replay", str(config), str(file), str(events)])
+
+
+SETS: Final = (
+    Set(
+        "judging",
+        "CPU of one complete window, judged at all lengths with findings and incidents; what a model holds in memory",
+        judging,
+        {
+            "window_ms": "ms a window",
+            "worst_ms": "longest ms",
+            "pane_ms": "ms a pane between",
+            "held_kb": "kB a model",
+        },
+        most_rounds=3,
+    ),
+    Set(
+        "checkpoints",
+        "all models have traffic, ten seconds of it between two checkpoints; reading stands still meanwhile",
+        checkpoints,
+        {
+            "first_mb": "MB of the first",
+            "written_mb": "MB of the others",
+            "stopped_ms": "ms, median",
+            "longest_ms": "ms, longest",
+            "restored_ms": "ms to go on from it",
+        },
+        most_rounds=3,
+    ),
+    Set(
+        "join",
+        "labels come for half of them; one checkpoint of all, and one after 500 more",
+        join,
+        {
+            "add_us": "µs to add one",
+            "label_us": "µs a label",
+            "waiting_bytes": "bytes each",
+            "first_s": "s of the first checkpoint",
+            "again_s": "s of the next",
+        },
+        most_rounds=3,
+    ),
+    Set("replay", "`driftd replay` of a file as a process; its start is in both", replay, {}),
+)

@@ -1,0 +1,85 @@
+"""The daemon as a process: scraped under load, at rest, and two at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from tests.benchmarks.freshness import REST
+from tests.benchmarks.perf_events import START_MS, PerfEvents
+from tests.benchmarks.sets.place import DIFFERENT, GAP_MS, Place, Set, Stream, without_state
+from tests.benchmarks.side_by_side import Program
+
+CHILD: Final = (sys.executable, "-m", "tests.benchmarks.served_child")
+#: models of 25 features that have somewhat more than 10,000 series, and a limit that shows all of them
+MODELS: Final = 10
+SERIES: Final = 20_000
+
+
+def scrapes(place: Place) -> Iterator[Program]:
+    """A longer backlog, so that there are some scrapes of it."""
+    events = place.events(1_000_000)
+    stream = place.stream("scraped", events, MODELS, codec="lz4")
+    first = "nobody scrapes"
+    for name, every in ((first, 0.0), ("a scrape each second", 1.0), ("four scrapes a second", 0.25)):
+        config = place.config(name, [stream.topic], stream, limits={"series": SERIES})
+        command = [*CHILD, "scrape", str(config), str(events), str(every)]
+        yield Program(name, command, "" if name is first else first, without_state(config))
+
+
+def rest(place: Place) -> Iterator[Program]:
+    """Each round has its own empty topic: what the one before wrote would be a backlog."""
+    place.broker.create_topic(REST.name, 3)
+    config = place.config("rest", [REST.name], Stream(REST.name, 0, REST.models))
+    command = [*CHILD, "fresh", str(config), "20" if place.quick else "100", place.broker.bootstrap]
+
+    def emptied() -> None:
+        without_state(config)()
+        place.broker.delete_topic(REST.name)
+        place.broker.create_topic(REST.name, 3)
+
+    yield Program("at rest, 10 models of 25 features", command, before=emptied)
+
+
+def processes(place: Place) -> Iterator[Program]:
+    """Two processes read a topic each: a group that several share is not there yet."""
+    half = place.events(200_000)
+    topics = [_half(place, number, half) for number in range(2)]
+    one, two = "one process", "two processes"
+    whole = place.stream("whole", 2 * half, partitions=4)
+    alone = place.config(one, [whole.topic], whole)
+    each = [place.config(f"{two} {number}", [of.topic], of) for number, of in enumerate(topics)]
+    yield Program(one, [*CHILD, "pair", str(2 * half), str(alone)], before=without_state(alone))
+    yield Program(two, [*CHILD, "pair", str(half), *map(str, each)], one, without_state(*each))
+
+
+def _half(place: Place, number: int, events: int) -> Stream:
+    def values() -> list[bytes]:
+        templates = PerfEvents(min(DIFFERENT, events), seed=number).templates()
+        return [templates[n % len(templates)] % (n, START_MS + n * GAP_MS) for n in range(events)]
+
+    return place.filled(f"half-{number}", events, values, partitions=2)
+
+
+SETS: Final = (
+    Set(
+        "scrape",
+        "a backlog of 10 models of 25 features; CPU in ratio to nobody scraping",
+        scrapes,
+        {"p50_ms": "median ms", "p99_ms": "99 % ms", "series": "series", "dropped": "groups left out"},
+    ),
+    Set(
+        "rest",
+        "from the start of the process to ready; from the acknowledgement of one event to the scrape that counts it",
+        rest,
+        {
+            "started_s": "start s",
+            "idle_mb": "idle MB",
+            "event_p50_s": "event to series s",
+            "event_p99_s": "99 % s",
+            "core_share": "cores",
+        },
+    ),
+    Set("processes", "the same number of events in 4 partitions; two read 2 each", processes),
+)
