@@ -23,7 +23,7 @@ from monitor.judge.policy import Policy
 from monitor.judge.promise.budget import TicketBudget
 from monitor.judge.promise.detectable import cause_of
 from monitor.judge.windows.prepared_reference import DISTANCE_FACTOR, FASTER, MIN_LENGTHS, PreparedReference
-from monitor.judge.windows.pyramid import BASE_EVENTS, window_of
+from monitor.judge.windows.pyramid import BASE_EVENTS
 from monitor.stats.digits import before_and_after, told_apart
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.tallies.block import Block
@@ -67,10 +67,10 @@ class Consecutive(SequentialCause):
         self._opened = None
         if base is None:
             return
-        number, windows = (base.end_us - 1) // self._slot_us, window_of(1, (base,))
+        number, tally = (base.end_us - 1) // self._slot_us, base.tally
         counts = np.zeros((len(self.prepared.columns), self.prepared.width), np.int64)
         for side in self._sides:
-            counts[side.places] = side.values(windows, self.prepared.width)[0]
+            counts[side.places] = side.values_of(tally.counts[None], tally.sums[None], self.prepared.width)[0]
         newest = self._slots.newest
         self._opened = number if newest is not None and number > newest else None
         self._slots.add(number, counts)

@@ -130,7 +130,8 @@ class Constant(Cause[Measured]):
         return part * (int(counts[at]) + 1) / (values + 1)
 
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
-        for at in places(evaluation.of(self).exceedance > 1):
+        measured = evaluation.of(self)
+        for at in places(measured.exceedance > 1) if measured.exceedance.any() else ():
             if self._is_over(evaluation, *at):
                 yield self._candidate(evaluation, *at)
 

@@ -77,6 +77,8 @@ class FeaturesGone(Cause[Measured]):
 
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
         measured = evaluation.of(self)
+        if not measured.hits.any():
+            return
         for (window,) in places(measured.p < evaluation.alpha):
             yield Candidate(
                 self._key,

@@ -97,6 +97,8 @@ class Relation(Cause[Measured]):
 
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
         """One for the column that is in most of the pairs that are over, by its strongest pair."""
+        if not self._pairs:
+            return
         measured = evaluation.of(self)
         if not measured.alone.any():
             return

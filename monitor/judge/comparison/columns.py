@@ -125,13 +125,26 @@ class Compared:
 
     def values(self, windows: Windows, width: int, only: slice = EVERY) -> Ints:
         """Counts (W, C, B), of some columns alone; numbers outside the range are in the first or the last bin."""
-        places, last = self.places[only], self.last[only]
-        counts = windows.counts[:, places, :width]
+        return self.values_of(windows.counts, windows.sums, width, only)
+
+    def values_of(self, counts: Ints, sums: Ints, width: int, only: slice = EVERY) -> Ints:
+        """The same of counts (W, C, B + Q) and sums (W, C, SUMS) of all columns, as wide integers."""
+        own = counts.take(self.places[only], 1)
+        values = own[:, :, :width]
         if self.numeric:
-            below = windows.sums[:, places, BELOW]
-            counts[:, :, 0] += below
-            counts[:, np.arange(len(places)), last] += windows.counts[:, places, width + OUTSIDE] - below
-        return counts
+            below, last = sums[:, :, BELOW].take(self.places[only], 1), self.last[only]
+            values[:, :, 0] += below
+            if self._one_last is None:
+                values[:, np.arange(len(last)), last] += own[:, :, width + OUTSIDE] - below
+            else:
+                values[:, :, self._one_last] += own[:, :, width + OUTSIDE] - below
+        return values
+
+    @cached_property
+    def _one_last(self) -> int | None:
+        """The last bin of all columns, where they have the same number."""
+        last = set(self.last.tolist())
+        return last.pop() if len(last) == 1 else None
 
     def usually_expected(self, windows: int) -> Expected | None:
         """What is expected of so many windows on average over all times; None where no column depends on time.

@@ -15,7 +15,7 @@ from monitor.judge.comparison.near_range import NearRange
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.stats.bins.reference_bins import UNSEEN
-from monitor.stats.testing.screening import tail_may_be_below
+from monitor.stats.testing.screening import SLACK, tail_may_be_below
 from monitor.stats.variance.quality_dispersion import effective, excess_tail, windows_asked, windows_tail
 
 Ints = NDArray[np.int64]
@@ -98,17 +98,31 @@ class QualityTails:
             return False
         if not len(window):
             return True
-        if tail_may_be_below(self.alpha, *effective(*self._sides)).any():
-            return False
-        length = np.array(base_windows_asked(self.windows), np.int64)[window]
         reference, total = self.prepared.quality_windows[column, slot], float(self.prepared.reference.base_windows)
+        length = np.array(base_windows_asked(self.windows), np.int64)[window]
         asked = np.flatnonzero(windows_asked(length, reference, total))
+        if self._events_may_be_over():
+            return False
         if not len(asked):
             return True
         # no more base windows have a hit than there are hits
         with_hit, length, reference = np.minimum(length, self.hits[self._at])[asked], length[asked], reference[asked]
         every = np.full(len(asked), total)
         return not tail_may_be_below(self.alpha, with_hit, length.astype(np.float64), reference, every).any()
+
+    def _events_may_be_over(self) -> bool:
+        """False only if no share of the events is too large.
+
+        Rounding to effective counts makes no share larger than it is and none of the reference's smaller: of a share
+        that is not above the reference's, no tail is below 1.
+        """
+        window, column, slot = self._at
+        hits, n = self.hits[self._at], self.events[window, column]
+        reference, m = self.prepared.quality_counts[column, slot], self.prepared.events[column]
+        more = np.flatnonzero(hits * m >= (1 - SLACK) * reference * n)
+        if not len(more):
+            return False
+        return bool(tail_may_be_below(self.alpha, *effective(*(side[more] for side in self._sides))).any())
 
     @cached_property
     def _at(self) -> tuple[Ints, Ints, Ints]:

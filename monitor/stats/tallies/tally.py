@@ -42,6 +42,9 @@ SUMS: Final = 9
 #: what numbers that are only kept are kept in, where they fit; a sum of two such types is exact in 64 bits
 _UNSIGNED: Final = (np.uint8, np.uint16, np.uint32)
 _SIGNED: Final = (np.int8, np.int16, np.int32)
+_LIMITS: Final[dict[type[np.integer[Any]], tuple[int, int]]] = {
+    kind: (int(np.iinfo(kind).min), int(np.iinfo(kind).max)) for kind in (*_UNSIGNED, *_SIGNED)
+}
 
 _NO_TIMES: Final = (NO_FIRST, NO_LAST)
 
@@ -228,9 +231,12 @@ def narrow(numbers: Ints) -> NDArray[Any]:
 
 
 def _narrow(numbers: Ints, types: tuple[type[np.integer[Any]], ...]) -> NDArray[Any]:
-    low, high = numbers.min(initial=0), numbers.max(initial=0)
-    fitting = (kind for kind in types if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
-    return numbers.astype(next(fitting, np.int64))
+    least, most = int(numbers.min(initial=0)), int(numbers.max(initial=0))
+    for kind in types:
+        low, high = _LIMITS[kind]
+        if low <= least and most <= high:
+            return numbers.astype(kind)
+    return numbers.astype(np.int64)
 
 
 def merged(tallies: list[Tally]) -> Tally:

@@ -124,6 +124,13 @@ class DirectionReference:
         """The share (C, D) of a direction or of what is not in it, whichever is smaller."""
         return np.minimum(self.shares, 1 - self.shares)
 
+    @cached_property
+    def watched(self) -> tuple[Flags, Flags]:
+        """Directions (C, D) of the first group, and those of them with shares nearest to one half."""
+        thin, first = self.thinner, self.directions.group == 0
+        middle = first & (thin >= 0.9 * np.where(first, thin, 0.0).max(1, keepdims=True, initial=0.0))
+        return np.asarray(first, np.bool_), np.asarray(middle, np.bool_)
+
     @property
     def may_be_rare(self) -> Flags:
         """Directions (C, D) that are compared however few events are expected: those of independent rows."""

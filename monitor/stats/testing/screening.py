@@ -122,10 +122,16 @@ class DirectionScreen:
             return out
         events = np.maximum(live, 1).astype(np.float64)
         total, m = events + self._m[..., None], self._m[..., None]
-        pool = (hits + self._expected) / total
+        pool = hits + self._expected
+        pool /= total
         away = hits / events
         away -= self._p
-        near = away * away > pool * (1 - pool) * (total / (events * m)) * self._allowed_squares(alpha)
+        away *= away
+        bound = 1 - pool
+        bound *= pool
+        bound *= total / (events * m)
+        bound *= self._allowed_squares(alpha)
+        near = away > bound
         if near.any():
             c, w, d = np.nonzero(near & (live >= self._from[:, None]))
             x = hits[c, w, d] / events[c, w, 0]

@@ -11,7 +11,7 @@ takes whole base windows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -30,6 +30,8 @@ Flags = NDArray[np.bool_]
 LENGTHS: Final = (1, 4, 16)
 #: differences kept per length, and least differences before they are used
 KEPT: Final = 64
+#: base windows that are worked out together
+TOGETHER: Final = 16
 FEWEST: Final = 8
 #: 1 / this of the differences, the largest, are trimmed: those that a level shift makes
 LEFT_OUT: Final = 8
@@ -69,27 +71,15 @@ def watched_cuts(reference: DirectionReference, events: float) -> Flags:
 
     Those of the first group with enough expected events; if there are none, those with shares nearest to one half.
     """
-    thin, first = reference.thinner, reference.directions.group == 0
-    usable = first & (thin * events / reference.variance >= MIN_EXPECTED)
-    some = usable.any(1, keepdims=True)
-    if some.all():
-        return np.asarray(usable, np.bool_)
-    middle = first & (thin >= 0.9 * np.where(first, thin, 0.0).max(1, keepdims=True, initial=0.0))
-    return np.asarray(np.where(some, usable, middle), np.bool_)
+    return _watched_cuts(reference, np.array([events]))[:, 0]
 
 
-class WindowShares(NamedTuple):
-    """Values of each column (C, 1) and their shares in each direction (C, D), of one window."""
-
-    values: Floats
-    shares: Floats
-
-    @classmethod
-    def of(cls, reference: DirectionReference, counts: Ints) -> WindowShares:
-        """`counts` (C, B)."""
-        values = np.asarray(counts).sum(1).astype(np.float64)[:, None]
-        hits = np.matmul(np.asarray(counts, np.float64)[:, None], reference.directions.sets)[:, 0]
-        return cls(values, np.asarray(hits / np.maximum(values, 1), np.float64))
+def _watched_cuts(reference: DirectionReference, events: Floats) -> Flags:
+    """(C, K, D): the same for each of K numbers of events."""
+    first, middle = reference.watched
+    often = reference.thinner[:, None] * events[:, None] / reference.variance[:, None] >= MIN_EXPECTED
+    usable = first[:, None] & often
+    return np.asarray(np.where(usable.any(2, keepdims=True), usable, middle[:, None]), np.bool_)
 
 
 def variability(
@@ -100,22 +90,28 @@ def variability(
     `before`, `after` (C, B) counts; NaN where a column has no value in one of them. `waves` (C, D) are the events of
     each that a wave explains, which are taken away.
     """
-    return _variability(reference, WindowShares.of(reference, before), WindowShares.of(reference, after), waves)
+    return _variability(reference, [before, after], None if waves is None else list(waves))[:, 0]
 
 
-def _variability(
-    reference: DirectionReference, before: WindowShares, after: WindowShares, waves: tuple[Floats, Floats] | None
-) -> Floats:
-    (n, x), (m, y) = before, after
+def _variability(reference: DirectionReference, windows: Sequence[Ints], waves: Sequence[Floats] | None) -> Floats:
+    """(C, K): the same of each two neighbours of K + 1 windows."""
+    counts = np.array(np.moveaxis(np.array(windows), 0, 1), np.float64, order="C")
+    values = counts.sum(2)[..., None]
+    least = np.maximum(values, 1)
+    shares = np.matmul(counts, reference.directions.sets) / least
+    x, y = shares[:, :-1], shares[:, 1:]
     middle = (x + y) / 2
     if waves is not None:
-        x, y = x - waves[0] / np.maximum(n, 1), y - waves[1] / np.maximum(m, 1)
-    expected = middle * (1 - middle) * reference.variance * (1 / np.maximum(n, 1) + 1 / np.maximum(m, 1))
-    both = (n > 0) & (m > 0)
-    use = watched_cuts(reference, float((n + m)[both].mean() / 2) if both.any() else 0.0)
+        level = np.moveaxis(np.array(waves), 0, 1) / least
+        x, y = x - level[:, :-1], y - level[:, 1:]
+    each = 1 / least
+    expected = middle * (1 - middle) * reference.variance[:, None] * (each[:, :-1] + each[:, 1:])
+    both = (values[:, :-1, 0] > 0) & (values[:, 1:, 0] > 0)
+    number = both.sum(0)
+    together = np.where(both, values[:, :-1, 0] + values[:, 1:, 0], 0.0).sum(0)
+    use = _watched_cuts(reference, together / np.maximum(number, 1) / 2)
     squares = np.where(use, (x - y) ** 2 / np.maximum(expected, 1e-9), 0.0)
-    mean = squares.sum(1) / np.maximum(use.sum(1), 1)
-    return np.where(both[:, 0], mean, np.nan)
+    return np.where(both, squares.sum(2) / np.maximum(use.sum(2), 1), np.nan)
 
 
 def watched_freedom(reference: DirectionReference, events: float) -> Floats:
@@ -179,8 +175,6 @@ class Variability:
     #: of the two windows the events (C, D) that waves explain; None where no column has a wave
     waves_before: Floats | None = None
     waves_filling: Floats | None = None
-    #: of the window before, made again where it is not known; not state
-    _shares_before: WindowShares | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.differences = np.zeros((self.columns, 0))
@@ -188,22 +182,31 @@ class Variability:
 
     def add(self, reference: DirectionReference, counts: Ints, waves: Floats | None = None) -> None:
         """Take a base window (C, B), and the events (C, D) in it that waves explain."""
-        self.filling = self.filling + counts
-        if waves is not None:
-            self.waves_filling = waves if self.waves_filling is None else self.waves_filling + waves
-        self.filled += 1
-        if self.filled < self.length:
+        self.add_all(reference, [(counts, waves)])
+
+    def add_all(self, reference: DirectionReference, taken: Sequence[tuple[Ints, Floats | None]]) -> None:
+        """Take several base windows in their order."""
+        windows, levels = ([] if self.before is None else [self.before]), [self.waves_before]
+        for counts, waves in taken:
+            self.filling = self.filling + counts
+            if waves is not None:
+                self.waves_filling = waves if self.waves_filling is None else self.waves_filling + waves
+            self.filled += 1
+            if self.filled == self.length:
+                windows.append(self.filling)
+                levels.append(self.waves_filling)
+                self.filling, self.filled, self.waves_filling = np.zeros_like(self.filling), 0, None
+        if len(windows) == (self.before is not None):
             return
-        filled = WindowShares.of(reference, self.filling)
-        if self.before is not None:
-            before = self._shares_before or WindowShares.of(reference, self.before)
-            both = (self.waves_before, self.waves_filling)
-            known = None if both[0] is None or both[1] is None else (both[0], both[1])
-            new = _variability(reference, before, filled, known)[:, None]
-            self.differences = np.concatenate([self.differences, new], axis=1)[:, -KEPT:]
-        self.before, self._shares_before, self.filled = self.filling, filled, 0
-        self.waves_before, self.waves_filling = self.waves_filling, None
-        self.filling = np.zeros_like(self.filling)
+        levels = levels[-len(windows) :]
+        known = [level for level in levels if level is not None]
+        if len(known) in {0, len(windows)}:
+            new = [_variability(reference, windows, known or None)] if len(windows) > 1 else []
+        else:  # the state of a version that had no waves
+            sides = zip(windows, windows[1:], levels, levels[1:], strict=False)
+            new = [_variability(reference, [x, y], None if a is None or b is None else [a, b]) for x, y, a, b in sides]
+        self.differences = np.concatenate([self.differences, *new], axis=1)[:, -KEPT:]
+        self.before, self.waves_before = windows[-1], levels[-1]
 
     def restless(self, reference: DirectionReference) -> Flags:
         """Columns (C,) whose neighbouring windows differ too much."""
@@ -254,6 +257,16 @@ def _variability_tree(
     }
 
 
+class _Taken(NamedTuple):
+    """A base window, as `Watch.add` takes it."""
+
+    reference: DirectionReference
+    counts: NDArray[Any]
+    same: Ints
+    pairs: Ints
+    waves: Floats | None
+
+
 @dataclass(slots=True)
 class Watch:
     """The state of one model version."""
@@ -263,6 +276,8 @@ class Watch:
     #: of the newest base windows (windows, C, 3): near pairs in the same bin, near pairs, expected share x events
     alike: Floats
     events: Floats
+    #: base windows that are not worked out yet, as an array of several costs hardly more than one of them; not state
+    _waiting: list[_Taken] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
     def empty(cls, columns: int, bins: int) -> Watch:
@@ -276,13 +291,24 @@ class Watch:
 
         `waves` (C, D) the events in it that columns' daily, weekly or yearly waves explain, 0 of columns without one.
         """
-        for one in self.variability:
-            one.add(reference, counts, waves)
-        chance, n = pairs_by_chance(counts)
-        new = np.stack([np.asarray(same, np.float64), np.asarray(pairs, np.float64), chance * n], axis=1)
-        self.alike = np.concatenate([self.alike, new[None]])[-ALIKE_WINDOWS:]
-        self.events = np.concatenate([self.events, n[None]])[-ALIKE_WINDOWS:]
+        kept = counts.astype(np.uint32) if counts.max(initial=0) < 1 << 32 else counts.copy()
+        self._waiting.append(_Taken(reference, kept, same, pairs, waves))
         self.windows += 1
+        if len(self._waiting) >= TOGETHER:
+            self._work()
+
+    def _work(self) -> None:
+        """Work out what waits."""
+        if not self._waiting:
+            return
+        taken, self._waiting = self._waiting, []
+        for one in self.variability:
+            one.add_all(taken[0].reference, [(of.counts, of.waves) for of in taken])
+        chance, n = pairs_by_chance(np.array([of.counts for of in taken]))
+        same, pairs = (np.array(x, np.float64) for x in ([of.same for of in taken], [of.pairs for of in taken]))
+        new = np.stack([same, pairs, chance * n], axis=2)
+        self.alike = np.concatenate([self.alike, new])[-ALIKE_WINDOWS:]
+        self.events = np.concatenate([self.events, n])[-ALIKE_WINDOWS:]
 
     def too_new(self, free: Flags) -> Flags:
         """Columns (C,) of which too few base windows are known for a page.
@@ -294,6 +320,7 @@ class Watch:
 
     def restless(self, reference: DirectionReference) -> Flags:
         """Columns (C,) whose neighbouring windows of some length differ too much."""
+        self._work()
         return np.asarray(np.any([one.restless(reference) for one in self.variability], axis=0), np.bool_)
 
     def _without_the_most_alike(self) -> Floats:
@@ -310,6 +337,7 @@ class Watch:
 
     def too_alike(self, reference_kappa: Floats, reference_rows: Floats) -> Flags:
         """Columns whose neighbours are more similar than the reference's; kappa NaN: not known, never too similar."""
+        self._work()
         kept = self._without_the_most_alike()
         same, pairs, chance_events = np.moveaxis((self.alike * kept[..., None]).sum(0), 1, 0)
         n = (self.events * kept).sum(0)
@@ -323,6 +351,7 @@ class Watch:
 
     def to_state(self) -> Later:
         """The tree; arrays are replaced, never changed."""
+        self._work()
         alike = self.alike.reshape(len(self.alike), 3 * self.events.shape[1])
         variability = [one.to_state() for one in self.variability]
         tree = {"unrest": variability, "windows": self.windows, "alike": alike, "events": self.events}
