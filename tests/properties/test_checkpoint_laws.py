@@ -67,6 +67,7 @@ class Kept(Recorded):
         self.beside = Stepped()
         self.folder = folder
         self.store = StateDirectory(folder, self.beside.gate)
+        #: of the newest one that certainly lasts
         self.sequence = 0
         #: the content of every cut that was begun, the newest last
         self.cuts: list[Any] = []
@@ -80,8 +81,8 @@ class Kept(Recorded):
 
     def save(self, cut: Cut) -> None:
         self.beside.gate()
+        self.store.save(self.sequence + 1, whole_tree(cut.whole), cut.parts)
         self.sequence += 1
-        self.store.save(self.sequence, whole_tree(cut.whole), cut.parts)
 
     def publish(self, transitions: Sequence[Transition]) -> None:
         self.beside.gate()

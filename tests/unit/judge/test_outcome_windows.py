@@ -61,6 +61,7 @@ def test_windows_come_back_from_their_state() -> None:
 def test_states_of_before_have_the_numbers_in_the_tallies() -> None:
     made = pyramid(20)
     state = made.to_state()
+    state["levels"] = [dict(level) for level in state["levels"]]
     of_state = [[made.open] if made.open is not None else [], *made.levels]
     for packed, level in zip(state["levels"], of_state, strict=True):
         del packed["numbers"]
