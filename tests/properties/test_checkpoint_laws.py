@@ -69,7 +69,7 @@ class Kept(Recorded):
         self.store = StateDirectory(folder, self.beside.gate)
         #: of the newest one that certainly lasts
         self.sequence = 0
-        #: the content of every cut that was begun, the newest last
+        #: what it began with, and the content of every cut that was begun, the newest last
         self.cuts: list[Any] = []
 
     def freeze(self, cut: Cut) -> Cut:
@@ -102,6 +102,7 @@ def start(folder: Path) -> tuple[Pipeline, MemorySource, Kept, Callable[[], None
     if loaded is not None:
         outputs.sequence = loaded.sequence
         assert pipeline.restore(state_in(loaded)) == []
+        outputs.cuts.append(plain(trees(pipeline.to_state())))
         source.next.update(pipeline.positions())
 
     def turn() -> None:
