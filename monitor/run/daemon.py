@@ -45,6 +45,8 @@ _log = get_log(__name__)
 _T = TypeVar("_T")
 
 SNAPSHOT_SECONDS: Final = 0.5
+#: seconds between two steps of a promise, which take a few milliseconds each
+PROMISE_SECONDS: Final = 0.05
 #: seconds to wait after an external error: doubling from the first to the last
 FIRST_PAUSE, LAST_PAUSE = 0.2, 5.0
 #: seconds within which a wait notices a signal
@@ -248,6 +250,7 @@ class Daemon:
         warmups = WarmupLog(pipeline.warming, self._settings)
         pipeline.warming.tick = ticking(self.snapshots.beat, self._asked_to_stop)
         pause, shown_at, caught_up, failure = FIRST_PAUSE, float("-inf"), False, ""
+        promised_at = float("-inf")
         garbage = GarbageSchedule(self._clock)
         garbage.start()
         memory = FreeMemory(self._clock)
@@ -281,6 +284,9 @@ class Daemon:
             if self._clock.monotonic() - shown_at >= SNAPSHOT_SECONDS:
                 shown_at = self._clock.monotonic()
                 self._show(source, snapshot_builder, pipeline.not_read_on())
+                pipeline.time.passed(PUBLISH)
+            elif self._clock.monotonic() - promised_at >= PROMISE_SECONDS and snapshot_builder.promise():
+                promised_at = self._clock.monotonic()
                 pipeline.time.passed(PUBLISH)
             if failure or not pipeline.reads():
                 self._wait(pause)

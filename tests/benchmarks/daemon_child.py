@@ -33,6 +33,7 @@ from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster
 from monitor.pipeline import Pipeline
 from monitor.publish.snapshot import SnapshotHolder
+from monitor.run.daemon import PROMISE_SECONDS, SNAPSHOT_SECONDS
 from monitor.run.garbage import GarbageSchedule
 from monitor.run.outputs import KafkaOutputs
 from monitor.run.promises import Promises
@@ -41,7 +42,6 @@ from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.settings.load import load_settings
 from monitor.state.directory import StateDirectory
 
-SNAPSHOT_SECONDS = 0.5
 
 #: what --stages takes apart: each is measured with all it calls
 STAGES: dict[str, tuple[type, str]] = {
@@ -58,7 +58,7 @@ STAGES: dict[str, tuple[type, str]] = {
     "judge: incidents": (IncidentBook, "step"),
     "checkpoint": (Pipeline, "checkpoint"),
     "snapshot": (SnapshotBuilder, "snapshot"),
-    "snapshot: promises": (Promises, "renew"),
+    "promises": (Promises, "step"),
     "garbage": (GarbageSchedule, "after_turn"),
 }
 
@@ -108,7 +108,7 @@ def run(config: Path, events: int, meter: Meter) -> dict[str, object]:
         pipeline.checkpoint()
         _first_record(source, meter)
         snapshot_builder = SnapshotBuilder(settings, admission, pipeline, fleet, outputs)
-        shown_at, read, turns = clock.monotonic(), 0, 0
+        shown_at, promised_at, read, turns = clock.monotonic(), clock.monotonic(), 0, 0
         garbage = GarbageSchedule(clock)
         garbage.start()
         while read < events:
@@ -120,6 +120,8 @@ def run(config: Path, events: int, meter: Meter) -> dict[str, object]:
                 shown_at = clock.monotonic()
                 lags = {p: lag for p in source.partitions() if (lag := source.lag(p)) is not None}
                 snapshots.show(snapshot_builder.snapshot(lags))
+            elif clock.monotonic() - promised_at >= PROMISE_SECONDS and snapshot_builder.promise():
+                promised_at = clock.monotonic()
         wall, cpu = meter.spent()
         pipeline.checkpoint()
         figures = _figures(read, wall, cpu) | {"turns": turns, "checkpoint_s": round(meter.spent()[1] - cpu, 3)}
