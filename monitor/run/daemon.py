@@ -47,6 +47,9 @@ _log = get_log(__name__)
 _T = TypeVar("_T")
 
 SNAPSHOT_SECONDS: Final = 0.5
+#: seconds between two steps of a promise, which take a few milliseconds each; and while records come
+PROMISE_SECONDS: Final = 0.05
+BUSY_PROMISE_SECONDS: Final = 0.2
 #: seconds to wait after an external error: doubling from the first to the last
 FIRST_PAUSE, LAST_PAUSE = 0.2, 5.0
 #: seconds within which a wait notices a signal
@@ -258,6 +261,7 @@ class Daemon:
         warmups = WarmupLog(pipeline.warming, self._settings)
         pipeline.warming.tick = ticking(self.snapshots.beat, self._asked_to_stop)
         pause, shown_at, caught_up, failure = FIRST_PAUSE, float("-inf"), False, ""
+        promised_at, read = float("-inf"), 0
         garbage = GarbageSchedule(self._clock)
         garbage.start()
         memory = FreeMemory(self._clock)
@@ -265,7 +269,7 @@ class Daemon:
         while not self._asked_to_stop():
             acts.take()
             try:
-                garbage.after_turn(pipeline.turn())
+                garbage.after_turn(read := pipeline.turn())
                 if not caught_up and (caught_up := pipeline.caught_up()):
                     _log.info("caught_up")
             except PositionsLost:
@@ -291,6 +295,9 @@ class Daemon:
             if self._clock.monotonic() - shown_at >= SNAPSHOT_SECONDS:
                 shown_at = self._clock.monotonic()
                 self._show(source, snapshot_builder, pipeline.not_read_on())
+                pipeline.time.passed(PUBLISH)
+            elif self._clock.monotonic() - promised_at >= _promise_pause(read) and snapshot_builder.promise():
+                promised_at = self._clock.monotonic()
                 pipeline.time.passed(PUBLISH)
             if failure or not pipeline.reads():
                 self._wait(pause)
@@ -364,3 +371,7 @@ class Daemon:
             return DONE
         _log.error("last_checkpoint_failed", why=why, consequence="records since the one before are read again")
         return REFUSED if pipeline.saving.refused else BUG
+
+
+def _promise_pause(read: int) -> float:
+    return BUSY_PROMISE_SECONDS if read else PROMISE_SECONDS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,10 +10,10 @@ from monitor.events import ModelKey
 from monitor.judge.causes.distribution import NEW
 from monitor.judge.fleet import Fleet
 from monitor.judge.model import ModelJudge
-from monitor.judge.promise.promised import Traffic, promise_of
+from monitor.judge.promise.promised import Traffic, promise_steps
 from monitor.stats.testing.promise import ModelPromise
 
-#: snapshots between two renewals: one takes up to a quarter of a second of the loop that reads events
+#: snapshots between two renewals: one takes some 150 ms of the loop that reads events, in steps
 SNAPSHOTS_BETWEEN: Final = 10
 
 
@@ -31,17 +31,20 @@ class _Basis:
 
 
 class Promises:
-    """Computes at most one promise per call of `renew`, so that many model versions never hold up reading."""
+    """Computes one promise at a time, a step of a few milliseconds per call, so that reading is never held up."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         #: the one computed longest ago first
         self._known: dict[ModelKey, tuple[_Basis, ModelPromise]] = {}
+        self._begun: tuple[ModelKey, _Basis, Generator[None, None, ModelPromise]] | None = None
         self._waited = 0
 
     def forget(self, key: ModelKey) -> None:
-        """The model version got another reference."""
+        """The model version got another reference, or is retired."""
         self._known.pop(key, None)
+        if self._begun is not None and self._begun[0] == key:
+            self._begun = None
 
     def of(self, key: ModelKey) -> ModelPromise | None:
         """None until its first base window was judged, and while others come first."""
@@ -49,23 +52,37 @@ class Promises:
         return None if known is None else known[1]
 
     def renew(self) -> None:
-        """Compute one that is missing; else, every `SNAPSHOTS_BETWEEN` calls, the oldest one that no longer holds."""
+        """Begin one that is missing; else, every `SNAPSHOTS_BETWEEN` calls, the oldest one that no longer holds."""
+        if self._begun is not None:
+            return
         judges = {key: judge for key, judge in self._fleet.judges.items() if judge.latest is not None}
         self._waited += 1
         missing = next((key for key in judges if key not in self._known), None)
         if missing is not None:
-            self._compute(missing, judges[missing])
+            self._begin(missing, judges[missing])
         elif self._waited >= SNAPSHOTS_BETWEEN:
             self._waited = 0
             for key in [key for key in self._known if key in judges]:
                 if not self._known[key][0].is_like(self._basis(key, judges[key])):
-                    self._compute(key, judges[key])
+                    self._begin(key, judges[key])
                     return
 
-    def _compute(self, key: ModelKey, judge: ModelJudge) -> None:
+    def step(self) -> bool:
+        """Compute the next part of what was begun; whether there was anything to do."""
+        if self._begun is None:
+            return False
+        key, basis, steps = self._begun
+        try:
+            next(steps)
+        except StopIteration as done:
+            self._known.pop(key, None)
+            self._known[key] = basis, done.value
+            self._begun = None
+        return True
+
+    def _begin(self, key: ModelKey, judge: ModelJudge) -> None:
         basis = self._basis(key, judge)
-        self._known.pop(key, None)
-        self._known[key] = basis, promise_of(judge, basis.traffic, basis.share)
+        self._begun = key, basis, promise_steps(judge, basis.traffic, basis.share)
 
     def _basis(self, key: ModelKey, judge: ModelJudge) -> _Basis:
         # a column that is new may page soon: a promise is of the time after that

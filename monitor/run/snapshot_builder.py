@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
@@ -78,6 +78,8 @@ class SnapshotBuilder:
         self._lost = LostEvents(pipeline.losses, settings)
         self._may_pair = [entry.topic for entry in settings.inputs if entry.format in MAY_PAIR]
         self._evaluated: dict[ModelKey, _Evaluated] = {}
+        #: mark of the totals, views without and with them
+        self._with_totals: dict[ModelKey, tuple[Hashable, tuple[ColumnView, ...], tuple[ColumnView, ...]]] = {}
         self._promises = Promises(fleet)
         self._before = {key: self._held(key) for key in dict.fromkeys([*admission.seen, *fleet.judges])}
         self._retired = set(admission.seen.retired)
@@ -90,11 +92,13 @@ class SnapshotBuilder:
         """The model version has columns from now on, which counted nothing before."""
         self._before.pop(key, None)
         self._evaluated.pop(key, None)
+        self._with_totals.pop(key, None)
 
     def _forget(self, key: ModelKey) -> None:
         """The model version got another reference: its counters start again."""
         self._before.pop(key, None)
         self._evaluated.pop(key, None)
+        self._with_totals.pop(key, None)
         self._promises.forget(key)
         self._unjudged_before.pop(key, None)
 
@@ -103,9 +107,14 @@ class SnapshotBuilder:
         retired = set(self._admission.seen.retired)
         for key in sorted(retired - self._retired):
             self._evaluated.pop(key, None)
+            self._with_totals.pop(key, None)
             self._promises.forget(key)
             _log.info("version_retired", model=key.model, version=key.version, setting="retire_after")
         self._retired = retired
+
+    def promise(self) -> bool:
+        """Compute the next part of a promise, a few milliseconds; whether there was anything to do."""
+        return self._promises.step()
 
     def log_losses(self) -> None:
         """Log new losses of events."""
@@ -224,7 +233,7 @@ class SnapshotBuilder:
             judged_us=judge.at_us if is_judged(judge) else None,
             stopped_since_us=judge.judge.stopped_since_us(),
             knows_gaps=judge.prepared.reference.traffic is not None and not judge.retired,
-            columns=with_totals(judge, evaluated.columns, _since(_counts(total), before.counts)),
+            columns=self._totalled(key, judge, evaluated.columns),
             figures=evaluated.figures,
             **_performance(judge),
             group_rates=tuple(judge.judge.fairness.rates()),
@@ -237,6 +246,15 @@ class SnapshotBuilder:
             excluded_before=before.excluded,
             silence=_silence(judge),
         )
+
+    def _totalled(self, key: ModelKey, judge: ModelJudge, columns: tuple[ColumnView, ...]) -> tuple[ColumnView, ...]:
+        """The views with their totals; those of before while no event came and nothing was judged."""
+        mark, known = self._pipeline.totals.mark(key), self._with_totals.get(key)
+        if known is None or known[0] != mark or known[1] is not columns:
+            before = self._before.get(key, _Before())
+            counted = _since(_counts(self._pipeline.totals.events.get(key)), before.counts)
+            known = self._with_totals[key] = mark, columns, with_totals(judge, columns, counted)
+        return known[2]
 
     def _contradicted(self, key: ModelKey, judge: ModelJudge, total: Tally | None) -> bool:
         """Whether the labels since the state began contradict what is estimated of that time."""

@@ -12,10 +12,11 @@ import pytest
 from monitor.findings import Figures, FindingKey, Span
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation
 from monitor.judge.fleet import Fleet
+from monitor.judge.promise.promised import Traffic, promise_of
 from monitor.judge.windows.pyramid import Windows
 from monitor.pipeline import Pipeline
 from monitor.publish.series import render
-from monitor.publish.snapshot import FindingView, IncidentView, Snapshot
+from monitor.publish.snapshot import FindingView, IncidentView, ModelView, Snapshot
 from monitor.publish.status.incident_cards import open_incidents
 from monitor.reference.reference import Reference
 from monitor.run.outputs import KafkaOutputs
@@ -208,11 +209,55 @@ def test_an_open_finding_is_shown_with_figures_of_after_its_start() -> None:
         assert abs(share - SHARE) < 4.5 * (SHARE * (1 - SHARE) / of) ** 0.5
 
 
+def promised(snapshot_builder: SnapshotBuilder) -> ModelView:
+    """The only model, once its promise is computed."""
+    assert snapshot_builder.snapshot({}).models[0].promise is None
+    while snapshot_builder.promise():
+        pass
+    return snapshot_builder.snapshot({}).models[0]
+
+
+def test_a_promise_in_steps_is_the_one_of_its_first_moment_computed_in_one_go() -> None:
+    pipeline, source, snapshot_builder = begun(list(Credit(1_500)))
+    assert not snapshot_builder.promise(), "nothing was judged"
+    run_to_end(pipeline, source)
+    judge = cast("Fleet", pipeline.fleet).judges[CREDIT]
+    snapshot_builder.snapshot({})
+    at_once = promise_of(judge, Traffic.today(judge), cast("Fleet", pipeline.fleet).share(CREDIT))
+    steps, (begin, *_) = 1, list(Credit(1))
+    assert snapshot_builder.promise()
+    source.records[EVENTS].extend(list(Credit(1_500, seed=5, begin=(begin["ts"] - START_US) / 1e6 + 1_600)))
+    run_to_end(pipeline, source)
+    while snapshot_builder.promise():
+        steps += 1
+    assert snapshot_builder.snapshot({}).models[0].promise == at_once
+    assert steps > len(at_once.columns)
+
+
+def test_the_columns_of_a_model_are_the_same_while_nothing_comes_and_no_others_than_built_anew() -> None:
+    pipeline, source, snapshot_builder = begun(list(Credit(700)))
+    outputs = cast("KafkaOutputs", _Outputs())
+    while True:
+        ended = source.ended()
+        pipeline.turn()
+        fresh = SnapshotBuilder(TREE, admission_of(TREE, credit_reference()), *_parts(pipeline), outputs)
+        fresh._before.clear()
+        first, second = snapshot_builder.snapshot({}).models[0], snapshot_builder.snapshot({}).models[0]
+        assert first.columns is second.columns
+        assert first.columns == fresh.snapshot({}).models[0].columns
+        if ended:
+            break
+
+
+def _parts(pipeline: Pipeline) -> tuple[Pipeline, Fleet]:
+    return pipeline, cast("Fleet", pipeline.fleet)
+
+
 def test_the_promise_is_of_todays_traffic_and_kept_while_that_is_alike() -> None:
     pipeline, source, snapshot_builder = begun(list(Credit(1_500)))
     assert snapshot_builder.snapshot({}).models[0].promise is None
     run_to_end(pipeline, source)
-    (model,) = snapshot_builder.snapshot({}).models
+    model = promised(snapshot_builder)
     promise = model.promise
     assert promise is not None
     assert [column.name for column in promise.columns] == [view.name for view in model.columns]
@@ -222,7 +267,7 @@ def test_the_promise_is_of_todays_traffic_and_kept_while_that_is_alike() -> None
     slower = [{**one, "ts": START_US + 4 * (one["ts"] - START_US)} for one in Credit(1_500)]
     pipeline, source, snapshot_builder = begun(slower)
     run_to_end(pipeline, source)
-    of_slow = snapshot_builder.snapshot({}).models[0].promise
+    of_slow = promised(snapshot_builder).promise
     assert of_slow is not None
     assert of_slow.of_reference == pytest.approx(0.25, abs=0.03)
     assert of_slow.columns[0].named.us > 2 * promise.columns[0].named.us

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +21,7 @@ from monitor.reference.notes.performance import why_not_judged
 from monitor.reference.reference import Reference
 from monitor.settings.model import Budget, Model
 from monitor.settings.tree import Settings
-from monitor.stats.testing.promise import ModelPromise, column_promise
+from monitor.stats.testing.promise import ColumnPromise, ModelPromise, column_promise
 
 #: traffic that is faster or slower by less than this part has the promise of before
 SAME_RATE: Final = 0.1
@@ -64,6 +65,20 @@ class Traffic:
 
 def promise_of(judge: ModelJudge, traffic: Traffic, share: float = 1.0) -> ModelPromise:
     """At that traffic; `share` is the version's part of the model's budget."""
+    steps = promise_steps(judge, traffic, share)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            promise: ModelPromise = done.value
+            return promise
+
+
+def promise_steps(judge: ModelJudge, traffic: Traffic, share: float = 1.0) -> Generator[None, None, ModelPromise]:
+    """The same in steps of a few milliseconds each: what is detected, and then column by column.
+
+    The judge may go on between them: what depends on its newest windows is asked for in the first step.
+    """
     prepared, reference = judge.prepared, judge.monitored.reference
     lengths = np.array(judge.pyramid.lengths, np.int64)
     rate = prepared.rate(Span(0, round(traffic.base_us), round(traffic.base_events)))
@@ -73,19 +88,22 @@ def promise_of(judge: ModelJudge, traffic: Traffic, share: float = 1.0) -> Model
         rate,
         judge.budget.usual_alpha(traffic.base_us, share),
     )
-    shares, missing = judge.judge.share_detections(planned), judge.judge.missing_detections(planned)
-    columns = [
-        column_promise(
-            prepared.subjects[at],
-            detection,
-            missing.get(at),
-            lengths,
-            traffic.base_events,
-            traffic.base_us,
-            DAY_US / traffic.base_us,
+    shares = judge.judge.share_detections(planned)
+    yield
+    missing, columns = judge.judge.missing_detections(planned), list[ColumnPromise]()
+    for at, detection in enumerate(shares):
+        yield
+        columns.append(
+            column_promise(
+                prepared.subjects[at],
+                detection,
+                missing.get(at),
+                lengths,
+                traffic.base_events,
+                traffic.base_us,
+                DAY_US / traffic.base_us,
+            )
         )
-        for at, detection in enumerate(shares)
-    ]
     return ModelPromise(
         pages=judge.budget.promised * share,
         used=judge.budget.pages * share,
