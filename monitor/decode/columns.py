@@ -185,12 +185,6 @@ class Outcomes:
         label = np.cumsum(kept)[self.label[at]] - 1
         return Outcomes(label, self.name[at], self.names, [self.values[i] for i in at.tolist()])
 
-    def renumbered(self, new: NDArray[np.int64]) -> Outcomes:
-        """The same of label events in another order: the new place of each."""
-        label = new[self.label]
-        order = np.argsort(label, kind="stable")
-        return Outcomes(label[order], self.name[order], self.names, [self.values[i] for i in order.tolist()])
-
     def first(self, labels: int) -> Outcomes:
         """Those of the first label events."""
         count = int(np.searchsorted(self.label, labels))

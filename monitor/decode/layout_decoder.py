@@ -70,7 +70,9 @@ class LayoutDecoder(NativeDecoder):
             return records
         return max(1, records // (_OBJECTS * self._events_in_record))
 
-    def _decode_fast(self, batch: RecordBatch, first: int, record_us: NDArray[np.int64]) -> Fast:
+    def _decode_fast(
+        self, batch: RecordBatch, first: int, values: Sequence[bytes | None], record_us: NDArray[np.int64]
+    ) -> Fast:
         count = len(record_us)
         if self._bodies is None:
             trees = [self._tree(batch, first + i, time) for i, time in enumerate(record_us.tolist())]

@@ -59,7 +59,11 @@ class CutValues(Sequence[bytes | None]):
                 cut += one.values(first, last)
             return cut
         at = range(len(self))[index]
-        return self[at : at + 1][0]
+        place = bisect_right(self._ends, at)
+        one = self._parts[place]
+        at -= self._ends[place] - len(one.begins)
+        begin, end = int(one.begins[at]), int(one.ends[at])
+        return None if end < begin else one.data[begin:end]
 
     def __iter__(self) -> Iterator[bytes | None]:
         for first in range(0, len(self), _AT_ONCE):

@@ -54,7 +54,9 @@ class ByDefinition(NativeDecoder):
         super().__init__({KEY: SHAPE}.get, Rules(LIMITS, 60_000_000))
         self._reader = ReferenceDecoder(Rules(LIMITS, 60_000_000), self._versions.decoder_of, parse=parse)
 
-    def _decode_fast(self, batch: RecordBatch, first: int, record_us: NDArray[np.int64]) -> Fast:
+    def _decode_fast(
+        self, batch: RecordBatch, first: int, values: Sequence[bytes | None], record_us: NDArray[np.int64]
+    ) -> Fast:
         return Fast.nothing(len(record_us))
 
 

@@ -43,7 +43,9 @@ class ByDefinition(NativeDecoder):
         super().__init__(SHAPES.get, Rules(LIMITS, SKEW_US, model, version, zone))
         self._reader = ReferenceDecoder(self._rules, self._versions.decoder_of, parse)
 
-    def _decode_fast(self, batch: RecordBatch, first: int, record_us: NDArray[np.int64]) -> Fast:
+    def _decode_fast(
+        self, batch: RecordBatch, first: int, values: Sequence[bytes | None], record_us: NDArray[np.int64]
+    ) -> Fast:
         return Fast.nothing(len(record_us))
 
 

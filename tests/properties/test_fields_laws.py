@@ -79,7 +79,9 @@ def decoder_of(layout: FieldsLayout, *, compiled: bool) -> LayoutDecoder:
 class ByDefinition(LayoutDecoder):
     """The same decoder without its fast path."""
 
-    def _decode_fast(self, batch: RecordBatch, first: int, record_us: NDArray[np.int64]) -> Fast:
+    def _decode_fast(
+        self, batch: RecordBatch, first: int, values: Sequence[bytes | None], record_us: NDArray[np.int64]
+    ) -> Fast:
         return Fast.nothing(len(record_us))
 
 

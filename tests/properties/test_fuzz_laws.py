@@ -166,7 +166,7 @@ def check(events: Events, records: int, halves: int) -> None:
 def by_definition(decoder: Decoder) -> Decoder:
     """The decoder without its fast path."""
 
-    def nothing(_batch: object, _first: int, record_us: NDArray[np.int64]) -> Fast:
+    def nothing(_batch: object, _first: int, _values: object, record_us: NDArray[np.int64]) -> Fast:
         return Fast.nothing(len(record_us))
 
     assert isinstance(decoder, NativeDecoder)

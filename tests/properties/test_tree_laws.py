@@ -47,7 +47,9 @@ class Trees:
 class ByDefinition(LayoutDecoder):
     """Without the fast path."""
 
-    def _decode_fast(self, batch: RecordBatch, first: int, record_us: NDArray[np.int64]) -> Fast:
+    def _decode_fast(
+        self, batch: RecordBatch, first: int, values: Sequence[bytes | None], record_us: NDArray[np.int64]
+    ) -> Fast:
         return Fast.nothing(len(record_us))
 
 

@@ -81,25 +81,6 @@ class Block(NamedTuple):
             None if self.probabilities is None else self.probabilities[start:end],
         )
 
-    def in_order(self, order: NDArray[np.int64]) -> Block:
-        """The rows in another order."""
-        at = order.tolist()
-
-        def picked(column: list[object]) -> list[object]:
-            return list(map(column.__getitem__, at))
-
-        return Block(
-            self.has_features[order],
-            self.numeric[:, order],
-            [*map(picked, self.categorical)],
-            self.score[order],
-            picked(self.prediction),
-            picked(self.label),
-            None if self.confidence is None else self.confidence[order],
-            [*map(picked, self.tags)],
-            None if self.probabilities is None else self.probabilities[order],
-        )
-
     def group(self, key: ModelKey, rows: NDArray[np.int64]) -> Group:
         """These rows as those of a model version, at their positions within `Events`."""
         return Group(

@@ -97,9 +97,10 @@ class NativeDecoder:
         builder = ColumnsBuilder(self._versions.decoder_of)
         first = 0
         while first < len(batch):
-            rows = _of_few_events(batch.values[first : first + self._rows_at_once(batch.values, first)])
-            self._decode_chunk(batch, first, rows, builder)
-            first += rows
+            values = batch.values[first : first + self._rows_at_once(batch.values, first)]  # cut once, see `CutValues`
+            values = values[: _of_few_events(values)]
+            self._decode_chunk(batch, first, values, builder)
+            first += len(values)
         events = builder.finish()
         for group in events.groups:
             shape = self._versions.decoder_of(group.key).shape
@@ -134,10 +135,13 @@ class NativeDecoder:
         except RejectedRecord:
             return None
 
-    def _decode_chunk(self, batch: RecordBatch, first: int, count: int, builder: ColumnsBuilder) -> None:
-        record_us = record_times(batch, first, count)
-        offsets = batch.offsets[first : first + count]
-        fast = self._decode_fast(batch, first, record_us)
+    def _decode_chunk(
+        self, batch: RecordBatch, first: int, values: Sequence[bytes | None], builder: ColumnsBuilder
+    ) -> None:
+        """Decode the batch's `values` from `first` on."""
+        record_us = record_times(batch, first, len(values))
+        offsets = batch.offsets[first : first + len(values)]
+        fast = self._decode_fast(batch, first, values, record_us)
         columns, rows, where = fast.columns, fast.rows, fast.where()
         bad: list[int] = []
         if columns is not None:
@@ -146,21 +150,24 @@ class NativeDecoder:
             bad += incomplete(rows, columns) + future(ts, time_us, batch.now_us, self._rules.max_skew_us)
         if bad or (fast.counts is not None and not all(fast.counts)):
             decoded = fast.by_record(bad, len(record_us))
-            rows, where = self._decode_rest(batch, first, decoded, record_us, builder)
+            rows, where = self._decode_rest(batch, first, values, decoded, record_us, builder)
             columns = self._versions.columns(rows) if rows else None
             if columns is not None:
                 ts, _ = times(columns.ts, record_us[where], self._rules.zone)
         if columns is not None:
             builder.add(rows, columns, ts, offsets[where])
 
-    def _decode_fast(self, batch: RecordBatch, first: int, record_us: NDArray[np.int64]) -> Fast:
-        """The records from there on, whose times are given, by the compiled decoders."""
-        return Fast.of(*self._versions.decode(batch.values[first : first + len(record_us)]))
+    def _decode_fast(
+        self, _batch: RecordBatch, _first: int, values: Sequence[bytes | None], _record_us: NDArray[np.int64]
+    ) -> Fast:
+        """The batch's `values` from `first` on, of records with these times, by the compiled decoders."""
+        return Fast.of(*self._versions.decode(values))
 
     def _decode_rest(
         self,
         batch: RecordBatch,
         first: int,
+        values: Sequence[bytes | None],
         decoded: Sequence[Sequence[AnyRow]],
         record_us: NDArray[np.int64],
         builder: ColumnsBuilder,
@@ -172,7 +179,7 @@ class NativeDecoder:
             if of:
                 rows += of
                 continue
-            value = batch.values[first + i]
+            value = values[i]
             if value is None:
                 builder.tombstones += 1
                 continue
@@ -199,7 +206,7 @@ class NativeDecoder:
 
 def _of_few_events(values: Sequence[bytes | None]) -> int:
     """How many of the records, at least one, are decoded at once: one may hold thousands of events."""
-    if sum([len(value) for value in values if value is not None]) <= CHUNK_BYTES:
+    if sum(map(len, filter(None, values))) <= CHUNK_BYTES:
         return len(values)
     opened = 0
     for at, value in enumerate(values):

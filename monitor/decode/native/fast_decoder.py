@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from functools import partial
@@ -272,7 +273,7 @@ def times(
     """The rows' times in microseconds (the record's timestamp for an event without `ts`), and the positions of rows
     without a valid time."""
     if set(map(type, column)) == {int}:
-        ts = times_of_integers(np.array(column, np.int64))
+        ts = times_of_integers(np.frombuffer(struct.pack(f"={len(column)}q", *column), np.int64))
         return ts, np.flatnonzero((ts < FIRST_US) | (ts > LAST_US)).tolist()
     out = record_us.copy()
     bad = []

@@ -55,10 +55,7 @@ class ColumnsBuilder:
         self, rows: Sequence[AnyRow] | None, columns: Columns, ts: NDArray[np.int64], offset: NDArray[np.int64]
     ) -> None:
         """Add valid rows (None: those of the columns), with their columns, times in microseconds and offsets, all of
-        the same length.
-
-        The rows of one record are added together, but records may be added in any order.
-        """
+        the same length."""
         is_one_version, kind = columns.of_one_version(), _kind(columns)
         if rows is None and kind is None:
             rows = columns.rows()
@@ -148,8 +145,8 @@ class ColumnsBuilder:
         return self._builders[index]
 
     def finish(self) -> Events:
-        """The events of all rows that were added, in the order of their offsets."""
-        events = Events(
+        """The events of all rows that were added."""
+        return Events(
             kind=_joined(self._kind, np.int8),
             key=_joined(self._key, np.int32),
             keys=self._keys,
@@ -157,7 +154,7 @@ class ColumnsBuilder:
             offset=_joined(self._offset, np.int64),
             id_key=_joined(self._id_key, np.uint64),
             join_key=_joined(self._join_key, np.uint64),
-            groups=[],
+            groups=[builder.finish() for builder in self._builders.values() if builder is not None],
             label_rows=np.array(self._label_rows, np.int64),
             label_values=self._label_values,
             label_amounts=np.array(self._label_amounts, np.float64),
@@ -166,41 +163,10 @@ class ColumnsBuilder:
             left_aside=self.left_aside,
             outcomes=self._outcomes.finish(),
         )
-        places = None if _rises(events.offset) else _put_in_order(events)
-        events.groups = [builder.finish(places) for builder in self._builders.values() if builder is not None]
-        if places is not None:
-            events.groups.sort(key=lambda group: int(group.rows[0]))
-        return events
 
 
 def _rises(values: NDArray[np.int64]) -> bool:
     return bool((values[:-1] <= values[1:]).all())
-
-
-def _put_in_order(events: Events) -> NDArray[np.int64]:
-    """Put events, without their groups, in the order of their offsets; returns the new place of each.
-
-    Model versions are numbered in the order in which they come.
-    """
-    order = np.argsort(events.offset, kind="stable")
-    places = np.empty_like(order)
-    places[order] = np.arange(len(order))
-    for name in ("kind", "key", "ts", "offset", "id_key", "join_key"):
-        setattr(events, name, getattr(events, name)[order])
-    _, first = np.unique(events.key, return_index=True)  # every number is there
-    by_first = np.argsort(first)
-    numbers = np.empty(len(by_first), np.int32)
-    numbers[by_first] = np.arange(len(by_first))
-    events.key, events.keys = numbers[events.key], [events.keys[at] for at in by_first.tolist()]
-    if len(events.label_rows):
-        rows = places[events.label_rows]
-        order = np.argsort(rows)
-        events.label_rows, events.label_amounts = rows[order], events.label_amounts[order]
-        events.label_values = [events.label_values[at] for at in order.tolist()]
-        new = np.empty_like(order)
-        new[order] = np.arange(len(order))
-        events.outcomes = events.outcomes.renumbered(new)
-    return places
 
 
 class OutcomesBuilder:
@@ -238,15 +204,8 @@ class _GroupBuilder:
         self._blocks.append(block)
         self._rows.append(rows)
 
-    def finish(self, places: NDArray[np.int64] | None) -> Group:
-        """The group; `places` are the positions of rows within `Events`, None if they are so already."""
-        block, rows = joined_blocks(self._blocks), _joined(self._rows, np.int64)
-        if places is not None:
-            rows = places[rows]
-            if not _rises(rows):
-                order = np.argsort(rows)
-                block, rows = block.in_order(order), rows[order]
-        return block.group(self._key, rows)
+    def finish(self) -> Group:
+        return joined_blocks(self._blocks).group(self._key, _joined(self._rows, np.int64))
 
 
 def _joined(parts: list[NDArray[_T]], kind: type[_T]) -> NDArray[_T]:
