@@ -72,12 +72,14 @@ class Feeder:
 
 @dataclass
 class Trial:
-    """One topic, its settings and its daemon. `moments` are those at which the runs so far were killed."""
+    """One topic, its settings and its daemon. `moments` are those at which the runs so far were killed; `clients` are
+    those of the runs, in turn, where they change."""
 
     broker: KafkaBroker
     folder: Path
     topic: str
     client: str = "kafka-python"
+    clients: Sequence[str] = ()
     moments: list[str] = field(default_factory=list)
 
     @property
@@ -153,6 +155,9 @@ class Trial:
         for number, moment in enumerate(moments):
             piece = records[cuts[number] : cuts[number + 1]]
             feeder.feed(piece[: len(piece) // 2])
+            if self.clients:
+                self.client = self.clients[number % len(self.clients)]
+                self.write(idle_after="10m", every="200ms")
             with DaemonProcess(self.config) as daemon:
                 if moment != "start":
                     daemon.wait_ready()

@@ -78,8 +78,15 @@ class Rest:
     def __init__(self, sleep: Callable[[float], object] = time.sleep) -> None:
         self._sleep = sleep
         self._rested_at = time.thread_time()
+        self._is_hurried = False
+
+    def hurry(self) -> None:
+        """No more rests: the loop has ended and waits for the work."""
+        self._is_hurried = True
 
     def __call__(self) -> None:
+        if self._is_hurried:
+            return
         worked = time.thread_time() - self._rested_at
         self._sleep(min(max(worked, 0.0), LONGEST_REST))
         self._rested_at = time.thread_time()

@@ -100,6 +100,7 @@ class Checkpoints:
         Raises:
             ExternalError: it failed, or is not done in time: then it goes on.
         """
+        until = None if timeout_s is None else self._clock.monotonic() + timeout_s
         if self._made is not None:
             try:
                 self._take_note(timeout_s)
@@ -108,7 +109,7 @@ class Checkpoints:
             self._require_none()
         self._begin()
         if self._made is not None:
-            self._take_note(timeout_s)
+            self._take_note(None if until is None else max(until - self._clock.monotonic(), 0.0))
         self._require_none()
 
     def _begin(self) -> None:

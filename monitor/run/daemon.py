@@ -78,7 +78,7 @@ class Daemon:
         self._signal: int | None = None
         self.snapshots = SnapshotHolder(clock)
         self._fleet = Fleet(admission, settings)
-        self._beside = InThread("driftd-checkpoint")
+        self._beside, self._rest = InThread("driftd-checkpoint"), Rest()
 
     # life cycle
 
@@ -133,6 +133,7 @@ class Daemon:
                     return self._exit_code()
                 finally:
                     outputs.hurry()
+                    self._rest.hurry()
                 return self._leave(pipeline) or self._exit_code()
         return self._exit_code()
 
@@ -158,7 +159,7 @@ class Daemon:
     def _store(self) -> StateStore:
         if self._settings.state.store == "memory":
             return MemoryState()
-        return StateDirectory(self._settings.state.path, Rest())
+        return StateDirectory(self._settings.state.path, self._rest)
 
     def _release(self, store: StateStore) -> None:
         """Leave the folder to another process: while a checkpoint is still being written, not before this one ends."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from kafka import KafkaProducer
 
 from monitor.events import Partition
 from monitor.records import Change, UnreadableRecords
@@ -20,6 +21,7 @@ from tests.real_parts.waiting import wait_until
 
 pytestmark = kafka_reading.LEAVES_SOCKETS
 sockets_collected = kafka_reading.sockets_collected
+client = kafka_reading.client
 
 CODECS: Final = ("none", "gzip", "snappy", "lz4", "zstd")
 TIME_MS: Final = 1_764_000_000_000
@@ -162,6 +164,37 @@ def test_damaged_batches(kafka_parts: None, damaged: Sequence[int]) -> None:
         records, changes, _ = same(broker, "events")
         assert [loss.first for loss in changes if isinstance(loss, UnreadableRecords)] == [10 * at for at in damaged]
         assert len(records.get(Partition("events", 0), [])) == 10 * (4 - len(damaged))
+
+
+class NotUtf8(str):
+    """A header name that no text is."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "", errors: str = "") -> bytes:
+        return b"\xff\xfe\x80"
+
+
+def test_a_header_name_that_is_no_text_ends_nothing(kafka: KafkaBroker, topic: str, client: str) -> None:
+    """kafka-python cannot say what such a record holds; librdkafka gives it, and the headers are left out."""
+    kafka.create_topic(topic)
+    producer = KafkaProducer(bootstrap_servers=kafka.bootstrap)
+    for value, name in ((b"before", "x"), (b"broken", NotUtf8("x")), (b"after", "x")):
+        producer.send(topic, value, key=b"k", headers=[(name, b"1")])
+    producer.flush(10)
+    producer.close(5)
+    with source_on(settings_for(kafka.bootstrap, client=client), topic) as source:
+        found = [
+            (value, batch.envelope(at).headers)
+            for batch in read_to_end(source)
+            for _ in range(2)  # it may be asked again
+            for at, value in enumerate(batch.values)
+        ]
+        lost = [change.first for change in source.changes() if isinstance(change, UnreadableRecords)]
+        assert source.position(Partition(topic, 0)) == 3
+    header: tuple[tuple[str, bytes | None], ...] = (("x", b"1"),)
+    whole = {(b"before", header), (b"after", header)}
+    assert (set(found), lost) == ((whole, [1]) if client == "kafka-python" else ({*whole, (b"broken", ())}, []))
 
 
 def test_several_topics(kafka: KafkaBroker, fresh_topic: Callable[[], str]) -> None:

@@ -45,12 +45,19 @@ class Aftermath:
     replayed: list[Tree]
 
 
-@pytest.fixture(scope="module", params=["kafka-python", "confluent"])
+CLIENTS = ("kafka-python", "confluent")
+
+
+@pytest.fixture(scope="module", params=[*CLIENTS, "both in turn"])
 def aftermath(
     kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Aftermath:
-    client = request.param
-    trial = Trial(kafka, tmp_path_factory.mktemp("killed"), f"exactly-once-{client}", client=client)
+    client, number = request.param, request.param_index
+    trial = Trial(kafka, tmp_path_factory.mktemp("killed"), f"exactly-once-{number}")
+    if client in CLIENTS:
+        trial.client = client
+    else:
+        trial.clients = CLIENTS
     rows, _ = credit_rows()
     trial.prepare(rows)
     trial.run_killed(faulty_records(rows, EVENTS, seed=11), KILLS, seed=12)

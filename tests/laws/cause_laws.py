@@ -21,6 +21,7 @@ from monitor.judge.windows.pyramid import BaseWindow, RecentPanes, WindowPyramid
 from monitor.settings.later import LATER_CAUSES
 from monitor.settings.model import Cause as InSettings
 from monitor.state.codec import decode, encode
+from monitor.state.frozen import frozen
 from monitor.stats.tallies.block import Block
 from monitor.stats.testing.ending import LEFT_AT_END
 from tests.engine import CREDIT
@@ -95,6 +96,21 @@ def same_under_cutting(cause: type[Cause[Any]], examples: Sequence[Example]) -> 
             for every in (1, 7):
                 if found(made(cause), blocks, cut_every=every) != whole:
                     yield f"{example.key}: cut every {every} panes, other findings"
+
+
+def still_after_a_cut(cause: type[Cause[Any]], examples: Sequence[Example]) -> Iterator[str]:
+    """What a checkpoint has of it does not change while it goes on: it is written meanwhile."""
+    for example in examples:
+        cuts: list[tuple[Any, bytes]] = []
+
+        def cut(judged: Cause[Any], cuts: list[tuple[Any, bytes]] = cuts) -> None:
+            kept = frozen(judged.to_state()) if judged.state_name else {}
+            cuts.append((kept, bytes(encode(kept))))
+
+        found(made(cause), panes_of(example, 1.0), after=cut)
+        changed = [at for at, (kept, content) in enumerate(cuts) if bytes(encode(kept)) != content]
+        if changed:
+            yield f"{example.key}: {len(changed)} cuts changed, the first one that of pane {changed[0]}"
 
 
 def serialisable(cause: type[Cause[Any]], examples: Sequence[Example]) -> Iterator[str]:
@@ -189,6 +205,7 @@ LAWS: Final[tuple[Law, ...]] = (
     monotone,
     same_under_merging,
     same_under_cutting,
+    still_after_a_cut,
     serialisable,
     consistent,
     ending,
@@ -249,8 +266,16 @@ def _since(finding: Finding) -> int:
     return finding.window.start_us if finding.since_us is None else finding.since_us
 
 
-def found(judged: Cause[Any], blocks: Sequence[LabelledPane], cut_every: int = 0) -> list[Finding]:
-    """All that is over as the panes come, at every length; `cut_every` so many panes the cause is made from scratch."""
+def found(
+    judged: Cause[Any],
+    blocks: Sequence[LabelledPane],
+    cut_every: int = 0,
+    after: Callable[[Cause[Any]], None] = lambda _judged: None,
+) -> list[Finding]:
+    """All that is over as the panes come, at every length; `cut_every` so many panes the cause is made from scratch.
+
+    `after` is called after each pane.
+    """
     recent, base, pyramid = RecentPanes(), BaseWindow(), WindowPyramid(64)
     findings: list[Finding] = []
     for at, block in enumerate(blocks, 1):
@@ -266,6 +291,7 @@ def found(judged: Cause[Any], blocks: Sequence[LabelledPane], cut_every: int = 0
             findings += [candidate.finding() for candidate in candidates]
         if isinstance(judged, SequentialCause):
             findings += judged.follow(block, block.labels)
+        after(judged)
         if cut_every and at % cut_every == 0:
             judged = _restored(judged)
     return findings

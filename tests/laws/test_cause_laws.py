@@ -22,6 +22,7 @@ from monitor.judge.windows.prepared_reference import Floats
 from monitor.judge.windows.pyramid import Windows
 from monitor.settings.model import Cause as InSettings
 from monitor.stats.bins.reference_bins import QUALITY_COUNTS
+from monitor.stats.tallies.later import Later
 from tests.house import ROOT
 from tests.laws import cause_laws
 from tests.laws.cause_examples import EXAMPLES, Example, feature
@@ -123,6 +124,13 @@ class Misremembering(Distribution):
         self._agreement.same = self._agreement.pairs
 
 
+class Living(Quality):
+    """Its state is that of when it is written, not that of the cut."""
+
+    def to_state(self) -> dict[str, Any]:
+        return {"all": Later(super().to_state)}
+
+
 class Unspeakable(Quality):
     def candidates(self, evaluation: Evaluation, recent: Windows | None) -> Iterator[Candidate]:
         for candidate in super().candidates(evaluation, recent):
@@ -170,6 +178,7 @@ class Renamed(Quality):
         (cause_laws.same_under_cutting, Absentminded),
         (cause_laws.same_under_cutting, Trusting),
         (cause_laws.same_under_cutting, Misremembering),
+        (cause_laws.still_after_a_cut, Living),
         (cause_laws.serialisable, Unspeakable),
         (cause_laws.consistent, Boasting),
         (cause_laws.consistent, Greedy),

@@ -7,8 +7,14 @@ import time
 
 import pytest
 
+from monitor.clock import ManualClock
 from monitor.errors import TransientError
-from monitor.loop.beside import AtOnce, Beside, InThread, Rest
+from monitor.loop.beside import AtOnce, Beside, InThread, Rest, Work
+from monitor.loop.checkpoints import Checkpoints
+from monitor.loop.saving import Saving
+from monitor.loop.stage2 import StatelessStage2
+from monitor.state.parts import Cut, Whole, outbox
+from tests.engine import NOW_US, Recorded
 
 
 @pytest.mark.parametrize("beside", [AtOnce(), InThread("test")])
@@ -46,3 +52,45 @@ def test_it_rests_as_long_as_it_worked() -> None:
     rest()
     assert rests[0] >= min(worked, 0.005)
     assert rests[1] <= rests[0]
+
+
+def test_it_does_not_rest_while_the_process_waits_for_it_to_stop() -> None:
+    rests: list[float] = []
+    rest = Rest(rests.append)
+    rest()
+    rest.hurry()
+    sum(range(30_000))
+    rest()
+    assert len(rests) == 1
+
+
+class Slow(AtOnce):
+    """Every piece of work takes some seconds of the clock."""
+
+    def __init__(self, clock: ManualClock, seconds: float) -> None:
+        super().__init__()
+        self._clock, self._seconds, self._left = clock, seconds, 0.0
+
+    def start(self, work: Work) -> None:
+        self._left = self._seconds
+        super().start(work)
+
+    def ended(self, timeout_s: float | None) -> bool:
+        waited = self._left if timeout_s is None else min(timeout_s, self._left)
+        self._clock.advance(waited)
+        self._left -= waited
+        return self._left <= 0 and super().ended(0)
+
+
+@pytest.mark.parametrize(("seconds", "in_time"), [(2.0, True), (4.0, False), (20.0, False)])
+def test_the_last_checkpoint_and_the_one_before_it_have_the_time_of_one(seconds: float, in_time: bool) -> None:
+    clock = ManualClock(NOW_US)
+    saving = Saving(clock, 1.0)
+    cut = Cut(Whole(), [outbox([], [])])
+    made = Checkpoints(Recorded(), StatelessStage2(), saving, clock, Slow(clock, seconds), lambda: (cut, {}))
+    clock.advance(2.0)
+    assert made.step()
+    began = clock.monotonic()
+    saving.attempt(lambda: made.make(6.0))
+    assert (saving.failure == "") is in_time
+    assert clock.monotonic() - began <= 6.0

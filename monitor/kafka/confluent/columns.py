@@ -18,6 +18,9 @@ _TIMESTAMP: Final = methodcaller("timestamp")
 _PARTITION: Final = methodcaller("partition")
 _TOPIC: Final = methodcaller("topic")
 _ERROR: Final = methodcaller("error")
+#: called through this, what a method written in C raises is always raised: the interpreter's own quick calls do not
+#: look whether there is an exception besides a result
+_HEADERS: Final = methodcaller("headers")
 _MILLISECONDS: Final = itemgetter(1)
 _SAMPLED: Final = 16
 
@@ -61,8 +64,21 @@ def _bounds(messages: Sequence[Any], *, one_topic: bool) -> list[int]:
 
 
 def _envelopes(messages: Sequence[Any]) -> Callable[[int], Envelope]:
+    """Keys and headers. A record with a header name that is not UTF-8 is read without its headers.
+
+    The library raises SystemError for such a name; the list that it then keeps has a hole in it, and whoever asks for
+    that one ends the process.
+    """
+    without_headers: set[int] = set()
+
     def envelope(index: int) -> Envelope:
         message = messages[index]
-        return Envelope(message.key(), tuple(message.headers() or ()))
+        headers: Sequence[tuple[str, bytes | None]] = ()
+        if index not in without_headers:
+            try:
+                headers = _HEADERS(message) or ()
+            except (SystemError, UnicodeDecodeError):
+                without_headers.add(index)
+        return Envelope(message.key(), tuple(headers))
 
     return envelope

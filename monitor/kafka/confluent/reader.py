@@ -31,6 +31,8 @@ _POLL_RECORDS: Final = 15_000
 _POLL_BYTES: Final = 16 << 20
 #: records of one call of the library: the objects of more of them do not fit the processor's cache
 _AT_ONCE: Final = 2_000
+#: what kafka-python raises once, and whoever reads has to act upon before that partition moves
+_ACTED_UPON: Final = (kafka_errors.OffsetOutOfRangeError, kafka_errors.LogTruncationError)
 #: milliseconds of a poll for each client while both read
 _SHARED_MS: Final = 50
 #: seconds between two looks at the certificate files
@@ -60,6 +62,7 @@ class ConfluentReader:
         self._paused: set[TopicPartition] = set()
         self._one_topic = True
         self._failure = ""
+        self._due: Exception | None = None
         self._reports = Tenfold()
         self._files = files_of(config)
         self._looked_at = time.monotonic()
@@ -132,7 +135,11 @@ class ConfluentReader:
     # reading
 
     def fetch(self) -> dict[TopicPartition, list[Chunk]]:
-        """As `Reader.fetch`; what kafka-python raises is raised only while librdkafka has nothing."""
+        """As `Reader.fetch`; what kafka-python raises is raised only while librdkafka has nothing, or at the next call
+        if that partition waits for it: others that always have something must not hide it."""
+        due, self._due = self._due, None
+        if due is not None:
+            raise due
         self._renew()
         handed = self._take_back()
         self._start()
@@ -147,6 +154,7 @@ class ConfluentReader:
         fetched |= self._consumed(resumed, 0 if fetched or resumed else _SHARED_MS if handed else POLL_MS)
         if raised is not None and not fetched:
             raise raised
+        self._due = raised if isinstance(raised, _ACTED_UPON) else None
         return fetched
 
     def _consumed(self, resumed: set[TopicPartition], wait_ms: int) -> dict[TopicPartition, list[Chunk]]:

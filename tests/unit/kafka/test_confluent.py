@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import confluent_kafka
 import numpy as np
 import pytest
+from kafka.errors import OffsetOutOfRangeError
 from kafka.structs import TopicPartition
 from pydantic import ValidationError
 
@@ -121,6 +123,9 @@ class Message:
     def headers(self) -> None:
         return None
 
+    def error(self) -> Any:  # noqa: ANN401  # of the library
+        return None
+
     def timestamp(self) -> tuple[int, int]:
         return 1, 1_000 + self._place[2]
 
@@ -140,6 +145,96 @@ def test_runs_of_partitions_and_topics_become_chunks() -> None:
             assert chunk.times_ms[at] == 1_000 + offset
             assert chunk.envelope(at) == Envelope(b"k%d" % offset, ())
     assert not list(chunks_of([], one_topic=True))
+
+
+class Broken(Message):
+    """A header's name is not UTF-8."""
+
+    asked = 0
+
+    def headers(self) -> None:
+        self.asked += 1
+        assert self.asked == 1, "the library's second answer ends the process"
+        raise SystemError
+
+
+def test_a_record_with_a_broken_header_is_read_without_its_headers() -> None:
+    [(_, found)] = chunks_of([Message("a", 0, 1), Broken("a", 0, 2), Message("a", 0, 3)], one_topic=True)
+    for _ in range(2):
+        assert [found.envelope(at).key for at in range(3)] == [b"k1", b"k2", b"k3"]
+        assert found.part(1, 2).envelope(0) == Envelope(b"k2", ())
+
+
+class Busy:
+    """A library whose consumer always has a record of partition 0, and an error of partition 1."""
+
+    class KafkaError:
+        _PARTITION_EOF, _LOG_TRUNCATION = -191, 0
+
+        def __init__(self, code: int) -> None:
+            self._code = code
+
+        def code(self) -> int:
+            return self._code
+
+        def str(self) -> str:
+            return f"error {self._code}"
+
+    class KafkaException(Exception): ...
+
+    class TopicPartition(NamedTuple):
+        topic: str
+        partition: int
+        offset: int
+
+    class Failed(Message):
+        def error(self) -> Any:  # noqa: ANN401  # of the library
+            return Busy.KafkaError(1)
+
+    class Consumer:
+        def __init__(self, _config: object) -> None:
+            self._waiting: list[Message] = [Busy.Failed("a", 1, 0)]
+            self._offset = 0
+
+        def incremental_assign(self, _places: object) -> None: ...
+        def incremental_unassign(self, _places: object) -> None: ...
+
+        def consume(self, _count: int, _wait_s: float) -> list[Message]:
+            some, self._waiting = self._waiting, []
+            self._offset += 1
+            return [*some, Message("a", 0, self._offset)]
+
+
+class Careful:
+    """A client whose partition lies before the beginning of the log."""
+
+    assigned: frozenset[TopicPartition] = frozenset()
+
+    def assign(self, positions: Mapping[TopicPartition, int]) -> None:
+        self.assigned = frozenset(positions)
+
+    def pause(self, _wanted: set[TopicPartition]) -> None: ...
+
+    def position(self, _target: TopicPartition) -> int:
+        return 0
+
+    def fetch(self, _wait_ms: int) -> dict[TopicPartition, list[Chunk]]:
+        raise OffsetOutOfRangeError(dict.fromkeys(self.assigned, 0))
+
+
+def test_a_partition_whose_records_are_gone_is_told_of_while_another_one_is_never_at_rest() -> None:
+    first, gone = TopicPartition("a", 0), TopicPartition("a", 1)
+    reader = ConfluentReader(Busy, {}, Careful(), lambda _: None)  # type: ignore[arg-type]  # what is called of them
+    reader.assign({first: 0, gone: 0})
+    came, told = 0, list[set[TopicPartition]]()
+    for _ in range(20):
+        try:
+            came += sum(len(chunk) for chunk in reader.fetch().get(first, ()))
+        except OffsetOutOfRangeError as error:
+            told.append(set(error.args[0]))
+    assert told
+    assert told == [{gone}] * len(told)
+    assert came == reader.position(first) - 1 >= 10, "nothing that came is lost with it"
 
 
 def chunk(*offsets: int) -> Chunk:
