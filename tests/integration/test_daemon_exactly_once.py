@@ -52,8 +52,8 @@ CLIENTS = ("kafka-python", "confluent")
 def aftermath(
     kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Aftermath:
-    client, number = request.param, request.param_index
-    trial = Trial(kafka, tmp_path_factory.mktemp("killed"), f"exactly-once-{number}")
+    client = request.param
+    trial = Trial(kafka, tmp_path_factory.mktemp("killed"), f"exactly-once-{client.replace(' ', '-')}")
     if client in CLIENTS:
         trial.client = client
     else:

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from monitor.clock import ManualClock
+from monitor.count.exchange import Pane
 from monitor.errors import TransientError
 from monitor.loop.beside import AtOnce, Beside, InThread, Rest, Work
 from monitor.loop.checkpoints import Checkpoints
@@ -64,6 +65,13 @@ def test_it_does_not_rest_while_the_process_waits_for_it_to_stop() -> None:
     assert len(rests) == 1
 
 
+class Idle(StatelessStage2):
+    """Of which nothing is asked."""
+
+    def judge(self, pane: Pane) -> None:
+        """Nothing comes."""
+
+
 class Slow(AtOnce):
     """Every piece of work takes some seconds of the clock."""
 
@@ -87,7 +95,7 @@ def test_the_last_checkpoint_and_the_one_before_it_have_the_time_of_one(seconds:
     clock = ManualClock(NOW_US)
     saving = Saving(clock, 1.0)
     cut = Cut(Whole(), [outbox([], [])])
-    made = Checkpoints(Recorded(), StatelessStage2(), saving, clock, Slow(clock, seconds), lambda: (cut, {}))
+    made = Checkpoints(Recorded(), Idle(), saving, clock, Slow(clock, seconds), lambda: (cut, {}))
     clock.advance(2.0)
     assert made.step()
     began = clock.monotonic()
