@@ -48,8 +48,8 @@ _T = TypeVar("_T")
 
 SNAPSHOT_SECONDS: Final = 0.5
 #: seconds between two steps of a promise, which take a few milliseconds each; and while records come
-PROMISE_SECONDS: Final = 0.05
-BUSY_PROMISE_SECONDS: Final = 0.2
+PROMISE_SECONDS: Final = 0.01
+BUSY_PROMISE_SECONDS: Final = 0.02
 #: seconds to wait after an external error: doubling from the first to the last
 FIRST_PAUSE, LAST_PAUSE = 0.2, 5.0
 #: seconds within which a wait notices a signal
