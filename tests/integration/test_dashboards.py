@@ -36,6 +36,7 @@ CHOSEN: Final = {
 RANGE_SECONDS: Final = 120
 #: once these have a result, Prometheus has seen all of the scene
 LAST_TO_COME: Final = (
+    "driftd_smallest_detectable_effect_ratio",
     'driftd_finding_active{subject="AGE"}',
     "increase(driftd_feature_bin_events_total[15s]) > 0",
     "driftd_performance_ratio",
