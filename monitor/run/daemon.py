@@ -47,9 +47,10 @@ _log = get_log(__name__)
 _T = TypeVar("_T")
 
 SNAPSHOT_SECONDS: Final = 0.5
-#: seconds between two steps of a promise, which take a few milliseconds each; and while records come
-PROMISE_SECONDS: Final = 0.01
-BUSY_PROMISE_SECONDS: Final = 0.02
+#: seconds between two steps of a promise, which take a few milliseconds each; and while records come, so that
+#: reading them is held up for some 3 % of the time only
+PROMISE_SECONDS: Final = 0.05
+BUSY_PROMISE_SECONDS: Final = 0.2
 #: seconds to wait after an external error: doubling from the first to the last
 FIRST_PAUSE, LAST_PAUSE = 0.2, 5.0
 #: seconds within which a wait notices a signal
