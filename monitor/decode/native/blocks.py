@@ -83,19 +83,7 @@ class Block(NamedTuple):
 
     def group(self, key: ModelKey, rows: NDArray[np.int64]) -> Group:
         """These rows as those of a model version, at their positions within `Events`."""
-        return Group(
-            key=key,
-            rows=rows,
-            has_features=self.has_features,
-            numeric=self.numeric,
-            categorical=self.categorical,
-            score=self.score,
-            prediction=self.prediction,
-            label=self.label,
-            confidence=self.confidence,
-            tags=self.tags,
-            probabilities=self.probabilities,
-        )
+        return Group(key=key, rows=rows, **self._asdict())
 
 
 def joined_blocks(blocks: Sequence[Block]) -> Block:

@@ -260,7 +260,6 @@ def _variability_tree(
 class _Taken(NamedTuple):
     """A base window, as `Watch.add` takes it."""
 
-    reference: DirectionReference
     counts: NDArray[Any]
     same: Ints
     pairs: Ints
@@ -276,6 +275,8 @@ class Watch:
     #: of the newest base windows (windows, C, 3): near pairs in the same bin, near pairs, expected share x events
     alike: Floats
     events: Floats
+    #: what all base windows are compared with, known from the first one on; not state
+    _reference: DirectionReference | None = field(default=None, repr=False, compare=False)
     #: base windows that are not worked out yet, as an array of several costs hardly more than one of them; not state
     _waiting: list[_Taken] = field(default_factory=list, repr=False, compare=False)
 
@@ -292,18 +293,19 @@ class Watch:
         `waves` (C, D) the events in it that columns' daily, weekly or yearly waves explain, 0 of columns without one.
         """
         kept = counts.astype(np.uint32) if counts.max(initial=0) < 1 << 32 else counts.copy()
-        self._waiting.append(_Taken(reference, kept, same, pairs, waves))
+        self._reference = reference
+        self._waiting.append(_Taken(kept, same, pairs, waves))
         self.windows += 1
         if len(self._waiting) >= TOGETHER:
             self._work()
 
     def _work(self) -> None:
         """Work out what waits."""
-        if not self._waiting:
+        if self._reference is None or not self._waiting:
             return
         taken, self._waiting = self._waiting, []
         for one in self.variability:
-            one.add_all(taken[0].reference, [(of.counts, of.waves) for of in taken])
+            one.add_all(self._reference, [(of.counts, of.waves) for of in taken])
         chance, n = pairs_by_chance(np.array([of.counts for of in taken]))
         same, pairs = (np.array(x, np.float64) for x in ([of.same for of in taken], [of.pairs for of in taken]))
         new = np.stack([same, pairs, chance * n], axis=2)
