@@ -15,6 +15,7 @@ from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster
 from monitor.records import RecordBatch, Source
 from monitor.settings.kafka import Kafka
+from tests.real_parts.kafka import KafkaBroker
 from tests.real_parts.waiting import wait_until
 
 #: The library leaves sockets of connections that failed to the garbage collector. With `sockets_collected` in its
@@ -76,3 +77,22 @@ def values_of(batches: list[RecordBatch]) -> list[bytes | None]:
 
 def offsets_of(batches: list[RecordBatch], partition: Partition) -> list[int]:
     return [offset for batch in batches if batch.partition == partition for offset in batch.offsets.tolist()]
+
+
+def make_compacted(kafka: KafkaBroker, topic: str, number: int, keys: int) -> None:
+    """A topic of so many records with a few keys, of which the broker has dropped most."""
+    kafka.create_topic(
+        topic,
+        cleanup_policy="compact",
+        delete_retention_ms="100",
+        segment_ms="100",
+        min_cleanable_dirty_ratio="0.001",
+        max_compaction_lag_ms="200",
+    )
+    kafka.produce(topic, [b"%d" % at for at in range(number)], keys=[b"%d" % (at % keys) for at in range(number)])
+
+    def compacted() -> bool:
+        kafka.produce(topic, [b"roll"], keys=[b"roll"])
+        return 5 * len(kafka.records(topic)) < 2 * number
+
+    wait_until(compacted, "the log is compacted")

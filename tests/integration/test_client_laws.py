@@ -14,7 +14,7 @@ from monitor.events import Partition
 from monitor.records import Change, UnreadableRecords
 from tests.engine import times_in
 from tests.integration import kafka_reading
-from tests.integration.kafka_reading import read_to_end, settings_for, source_on
+from tests.integration.kafka_reading import make_compacted, read_to_end, settings_for, source_on
 from tests.integration.test_kafka_outage import break_bytes
 from tests.real_parts.kafka import KafkaBroker
 from tests.real_parts.waiting import wait_until
@@ -83,21 +83,7 @@ def test_times_that_the_broker_gives(kafka: KafkaBroker, topic: str, codec: str)
 
 
 def test_a_compacted_log(kafka: KafkaBroker, topic: str) -> None:
-    kafka.create_topic(
-        topic,
-        cleanup_policy="compact",
-        delete_retention_ms="100",
-        segment_ms="100",
-        min_cleanable_dirty_ratio="0.001",
-        max_compaction_lag_ms="200",
-    )
-    kafka.produce(topic, [b"%d" % index for index in range(500)], keys=[b"%d" % (index % 7) for index in range(500)])
-
-    def compacted() -> bool:
-        kafka.produce(topic, [b"roll"], keys=[b"roll"])
-        return len(kafka.records(topic)) < 200
-
-    wait_until(compacted, "the log is compacted")
+    make_compacted(kafka, topic, 500, 7)
     settled: list[int] = []
 
     def unchanged() -> bool:

@@ -20,6 +20,7 @@ from monitor.records import Change, NewPartition, OffsetGap, RecordBatch
 from tests.engine import times_in
 from tests.integration import kafka_reading
 from tests.integration.kafka_reading import (
+    make_compacted,
     offsets_of,
     read_to_end,
     read_until,
@@ -200,21 +201,7 @@ def test_an_offset_that_comes_again_is_not_given_out_again(kafka: KafkaBroker, t
 
 
 def test_compacted_offsets_are_gaps_without_loss(kafka: KafkaBroker, topic: str, client: str) -> None:
-    kafka.create_topic(
-        topic,
-        cleanup_policy="compact",
-        delete_retention_ms="100",
-        segment_ms="100",
-        min_cleanable_dirty_ratio="0.001",
-        max_compaction_lag_ms="200",
-    )
-    kafka.produce(topic, [b"%d" % index for index in range(200)], keys=[b"%d" % (index % 5) for index in range(200)])
-
-    def compacted() -> bool:
-        kafka.produce(topic, [b"roll"], keys=[b"roll"])
-        return len(kafka.records(topic)) < 100
-
-    wait_until(compacted, "the log is compacted")
+    make_compacted(kafka, topic, 200, 5)
     with source_on(settings_for(kafka.bootstrap, client=client), topic) as source:
         batches = read_to_end(source)
         position = source.position(Partition(topic, 0))
