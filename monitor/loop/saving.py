@@ -112,7 +112,10 @@ class Saving:
         if not self.failure:
             taken = self._clock.monotonic() - self._began
             slow = self._is_running and taken > SLOW_SECONDS
-            return f"a checkpoint is being written for {taken:.0f} s; no incident is sent meanwhile" if slow else ""
+            why = "the disk of state.path, or the brokers, answer slowly"
+            return (
+                f"a checkpoint is not done after {taken:.0f} s: {why}; no incident is sent until it is" if slow else ""
+            )
         meanwhile = "reading goes on, but no incident is sent" if reads else "reading waits for it"
         return f"no checkpoint can be made: {self.failure}; {meanwhile}"
 

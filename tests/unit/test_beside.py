@@ -102,3 +102,15 @@ def test_the_last_checkpoint_and_the_one_before_it_have_the_time_of_one(seconds:
     saving.attempt(lambda: made.make(6.0))
     assert (saving.failure == "") is in_time
     assert clock.monotonic() - began <= 6.0
+
+
+def test_a_checkpoint_that_is_not_done_is_a_reason_until_it_is() -> None:
+    clock = ManualClock(NOW_US)
+    saving = Saving(clock, 1.0)
+    saving.begin()
+    assert saving.message(reads=True) == ""
+    clock.advance(90.0)
+    assert "not done after 90 s" in saving.message(reads=True)
+    assert "disk of state.path" in saving.message(reads=True)
+    saving.succeeded()
+    assert saving.message(reads=True) == ""
