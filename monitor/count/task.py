@@ -20,7 +20,7 @@ from monitor.count.clocks.ahead_events import WrongTime
 from monitor.count.columns.aggregator import Aggregator, Aggregators
 from monitor.count.columns.facts import by_pane
 from monitor.count.columns.pane_rows import Rows
-from monitor.count.columns.sample import Sampled, rows_of
+from monitor.count.columns.sample import Sampled, accepted_of
 from monitor.count.labels.aggregator import LabelAggregators
 from monitor.count.labels.joins import Joins
 from monitor.count.labels.task_labels import TaskLabels
@@ -43,7 +43,7 @@ from monitor.events import (
     Partition,
 )
 from monitor.reference.monitored import Monitored
-from monitor.stats.tallies.further import AHEAD, AHEAD_HERE, DUPLICATES
+from monitor.stats.tallies.further import AHEAD, AHEAD_HERE, DUPLICATES, SAMPLED
 from monitor.stats.tallies.growing import Growing
 from monitor.stats.tallies.tally import Tally
 
@@ -221,14 +221,19 @@ class Task:
 
     def _count_sample(self, events: Events, accepted: NDArray[np.bool_], sample: Sequence[Sampled]) -> None:
         """Count the columns of the sample's events that were accepted, in the panes of their times."""
-        for one, row in zip(sample, rows_of(sample, events), strict=True):
-            if row is None or not accepted[row]:
+        known = Counter[tuple[ModelKey, int]]()
+        for key, ts, features in accepted_of(sample, events, accepted):
+            pane, monitored = ts // self._pane_us, self._admission.monitored(key)
+            if monitored is None or monitored.warmed_up:
                 continue
-            key = events.keys[events.key[row]]
-            monitored = self._admission.monitored(key)
-            if monitored is not None and not monitored.warmed_up:
-                pane = int(events.ts[row]) // self._pane_us
-                self._note(monitored, pane, self.aggregator(monitored).schema.of(one.features))
+            schema = self.aggregator(monitored).schema
+            if schema.knows(features):
+                known[key, pane] += 1  # nearly all: they are counted together
+            else:
+                self._note(monitored, pane, schema.of(features))
+        for (key, pane), count in known.items():
+            if (monitored := self._admission.monitored(key)) is not None:
+                self._note(monitored, pane, {SAMPLED: np.array([count], np.int64)})
 
     def _note(self, monitored: Monitored, pane: int, further: Mapping[str, NDArray[np.int64]]) -> None:
         """Add further counts to a pane, which may hold nothing else."""

@@ -53,6 +53,10 @@ class SchemaCounter:
             at: Categories(column.bins, self._width) for at, column in self._features if column.bins.kind != NUMERIC
         }
 
+    def knows(self, features: Mapping[str, object]) -> bool:
+        """Whether the event has no new column: then SAMPLED is all that `of` counts."""
+        return self._known.issuperset(features)
+
     def of(self, features: Mapping[str, object]) -> dict[str, Ints]:
         """The counts of one event."""
         counts = {SAMPLED: np.ones(1, np.int64)}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2_contingency, chisquare
 
-from monitor.count.columns.sample import Sampled, rows_of, sample_of
+from monitor.count.columns.sample import Sampled, accepted_of, sample_of
 from monitor.count.columns.schema import EVERY, SchemaCounter, sampled
 from monitor.decode.columns import Limits, Rules
 from monitor.decode.native.decoder import NativeDecoder
@@ -235,21 +235,29 @@ def test_every_event_of_an_array_has_its_turn() -> None:
 
 def test_a_sampled_event_is_counted_as_itself_between_events_that_are_rejected() -> None:
     """Its own model and time, and not those of an event that is in its place because others are not there."""
-    good = [{"model": f"m{at}", "ts": 1_764_000_000_000 + at, "features": {f"f{at}": 1}} for at in range(6)]
+    good: list[dict[str, Any]] = [
+        {"model": f"m{at}", "ts": 1_764_000_000_000 + at, "features": {f"f{at}": 1}} for at in range(6)
+    ]
     content: list[object] = [*good]
     content[1], content[4] = 7, {"model": "m4", "features": 3}
     values: list[bytes | None] = [raw(content)] * 4_000
     batch = batch_of(values)
     decoder = NativeDecoder(lambda _: None, Rules(LIMITS, 0))
     events, sample = decoder.decode(batch), sample_of(batch, decoder)
-    places: set[int | None] = set()
-    for one, row in zip(sample, rows_of(sample, events), strict=True):
-        assert row is not None
-        assert events.keys[events.key[row]].model == f"m{one.place}"
-        assert events.offset[row] == one.offset
-        places.add(one.place)
-    assert places == {0, 2, 3, 5}
-    assert rows_of([Sampled(int(batch.offsets[0]), at, {}) for at in (1, 4)], events) == [None, None]
+    every = np.ones(len(events), np.bool_)
+    found = list(accepted_of(sample, events, every))
+    assert len(found) == len(sample)
+    for one, (key, ts, features) in zip(sample, found, strict=True):
+        assert key.model == f"m{one.place}"
+        assert ts == good[one.place]["ts"] * 1_000
+        assert features is one.features
+    assert {one.place for one in sample} == {0, 2, 3, 5}
+    rejected = [Sampled(int(batch.offsets[0]), at, {}) for at in (1, 4)]
+    assert not list(accepted_of(rejected, events, every))
+    of_m0 = np.array([events.keys[key].model == "m0" for key in events.key])
+    assert [key.model for key, *_ in accepted_of(sample, events, of_m0)] == ["m0"] * sum(
+        not one.place for one in sample
+    )
 
 
 def test_settings_name_the_cause() -> None:
