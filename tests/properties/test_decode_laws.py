@@ -141,8 +141,8 @@ STRING_TEXTS = [
 ]  # fmt: skip
 OTHER_TEXTS = [
     "NaN",
-    '"-nan-"',
-    '["-nan-"]',
+    '"~nan~"',
+    '["~nan~"]',
     '["N"]',
     "null",
     "true",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import compress
 from struct import Struct
 from struct import error as StructError  # noqa: N812  # it is named so in its module
 from typing import Any, Final, NamedTuple, cast
@@ -22,7 +23,7 @@ from monitor.events import FEATURES, ModelKey
 
 #: types of the cells of a column that needs no conversion, by kind of the feature
 _NUMBERS: Final = frozenset({float, bool, type(None)})
-_CATEGORIES: Final = frozenset({str, float, bool, type(None), type(TYPE_VALUE)})
+_CATEGORIES: Final = frozenset({str, bool, type(None), type(TYPE_VALUE)})
 _FLOAT_BYTES: Final = 8
 #: lengths of blocks whose packers are kept
 _PACKERS: Final = 64
@@ -150,8 +151,8 @@ def _numbers(columns: Sequence[Sequence[object]], decoder: RowDecoder, count: in
     view, pack_into = block.reshape(-1).view(np.uint8), _packer(count)
     for place, field in enumerate(decoder.numeric):
         column = columns[field]
-        if widened[field] and not _NUMBERS.issuperset(map(type, column)):
-            column = list(map(numeric_value, column))
+        if widened[field]:
+            column = _converted(column, _NUMBERS, numeric_value)
         if nulls[field]:
             block[place] = np.array(column, np.float64)  # None becomes NaN, but this is three times as slow
             nulls[field] = bool(np.isnan(block[place]).any())
@@ -170,11 +171,24 @@ def _categories(columns: Sequence[Sequence[object]], decoder: RowDecoder) -> lis
     categories: list[list[object]] = []
     for field in decoder.categorical:
         column = columns[field]
-        is_wide = decoder.widened[field] and not _CATEGORIES.issuperset(map(type, column))
-        if is_wide or (decoder.unchecked and may_hold_odd(column)):
+        if decoder.unchecked and may_hold_odd(column):
             column = list(map(category_value, column))
+        elif decoder.widened[field]:
+            column = _converted(column, _CATEGORIES, category_value)
         categories.append(list(column))
     return categories
+
+
+def _converted(
+    column: Sequence[object], usual: frozenset[type], converted: Callable[[object], object]
+) -> Sequence[object]:
+    """The cells of a column whose values may have any type: those of the usual types are cells already."""
+    if usual.issuperset(map(type, column)):
+        return column
+    cells, odd = [*column], {*map(type, column)} - usual
+    for at in compress(range(len(cells)), map(odd.__contains__, map(type, column))):
+        cells[at] = converted(cells[at])
+    return cells
 
 
 @lru_cache(_PACKERS)
