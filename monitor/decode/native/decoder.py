@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from monitor.clock import LAST_US, MS_US
 from monitor.decode.columns import Events, Group, Rules, Shape
 from monitor.decode.native.fast_decoder import future, incomplete, times
-from monitor.decode.native.gather import CHUNK, CHUNK_BYTES, ColumnsBuilder
+from monitor.decode.native.gather import CHUNK, CHUNK_BYTES, CHUNK_OF_MANY, ColumnsBuilder
 from monitor.decode.native.raw_fields import one_of, parsed, raw_fields
 from monitor.decode.native.reference_decoder import DecodedRecord, ReferenceDecoder
-from monitor.decode.native.rows import AnyRow, Columns, Counts, NativeRows, RowCompiler
+from monitor.decode.native.rows import AnyRow, Columns, Counts, Grouped, NativeRows, RowCompiler
 from monitor.decode.native.versions import Versions
 from monitor.decode.raw import OneEvent, RawFields
 from monitor.decode.values import NO_TIME
@@ -41,6 +41,7 @@ class Fast(NamedTuple):
     columns: Columns | None
     counts: Counts | None
     rows: Sequence[AnyRow] | None = None
+    grouped: Grouped | None = None
 
     @classmethod
     def nothing(cls, count: int) -> Fast:
@@ -55,15 +56,30 @@ class Fast(NamedTuple):
         rows = [row for row in decoded if row is not None]
         return cls(columns, [int(row is not None) for row in decoded], rows)
 
+    @classmethod
+    def of_groups(cls, grouped: Grouped, count: int) -> Fast:
+        """Of so many records with one event each."""
+        counts: Counts | None = None
+        if len(grouped.order) < count:
+            counts = np.bincount(grouped.order, minlength=count).tolist()
+        return cls(grouped.columns, counts, grouped.rows, grouped)
+
     def where(self) -> slice | NDArray[np.int64]:
-        """The record of each row: a slice if each record has one."""
+        """The record of each row: a slice if each record has one, in order."""
+        if self.grouped is not None:
+            return np.array(self.grouped.order, np.int64)
         return slice(None) if self.counts is None else np.repeat(np.arange(len(self.counts)), self.counts)
 
     def by_record(self, bad: Sequence[int], count: int) -> list[Sequence[AnyRow]]:
         """The rows of each record, none for one that has a bad row."""
         rows = self.rows if self.rows is not None else [] if self.columns is None else self.columns.rows()
-        counts = self.counts if self.counts is not None else (1,) * count
         spoiled, of = {*bad}, list[Sequence[AnyRow]]()
+        if self.grouped is not None:
+            of = [()] * count
+            for at, (row, place) in enumerate(zip(rows, self.grouped.order, strict=True)):
+                of[place] = () if at in spoiled else (row,)
+            return of
+        counts = self.counts if self.counts is not None else (1,) * count
         for end, number in zip(accumulate(counts), counts, strict=True):
             is_good = spoiled.isdisjoint(range(end - number, end)) if spoiled else True
             of.append(rows[end - number : end] if is_good else ())
@@ -111,7 +127,7 @@ class NativeDecoder:
     def _rows_at_once(self, values: Sequence[bytes | None], first: int) -> int:
         """Rows of the chunk that begins there: fewer than CHUNK where vectors or texts make them large."""
         if not self._versions.has_derived:
-            return CHUNK
+            return CHUNK_OF_MANY if self._versions.are_mixed else CHUNK
         held = np.cumsum([len(value or b"") for value in values[first : first + CHUNK]])
         return max(1, int(np.searchsorted(held, CHUNK_BYTES)))
 
@@ -142,7 +158,7 @@ class NativeDecoder:
         record_us = record_times(batch, first, len(values))
         offsets = batch.offsets[first : first + len(values)]
         fast = self._decode_fast(batch, first, values, record_us)
-        columns, rows, where = fast.columns, fast.rows, fast.where()
+        columns, rows, where, grouped = fast.columns, fast.rows, fast.where(), fast.grouped
         bad: list[int] = []
         if columns is not None:
             time_us = record_us[where]
@@ -151,17 +167,18 @@ class NativeDecoder:
         if bad or (fast.counts is not None and not all(fast.counts)):
             decoded = fast.by_record(bad, len(record_us))
             rows, where = self._decode_rest(batch, first, values, decoded, record_us, builder)
-            columns = self._versions.columns(rows) if rows else None
+            columns, grouped = self._versions.columns(rows) if rows else None, None
             if columns is not None:
                 ts, _ = times(columns.ts, record_us[where], self._rules.zone)
         if columns is not None:
-            builder.add(rows, columns, ts, offsets[where])
+            builder.add(rows, columns, ts, offsets[where], grouped)
 
     def _decode_fast(
         self, _batch: RecordBatch, _first: int, values: Sequence[bytes | None], _record_us: NDArray[np.int64]
     ) -> Fast:
         """The batch's `values` from `first` on, of records with these times, by the compiled decoders."""
-        return Fast.of(*self._versions.decode(values))
+        grouped = self._versions.grouped(values)
+        return Fast.of(*self._versions.decode(values)) if grouped is None else Fast.of_groups(grouped, len(values))
 
     def _decode_rest(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Final, TypeVar, cast
 
 import numpy as np
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from monitor.decode.columns import MISSING, Events, Group, Outcomes, Rejected, Shape
 from monitor.decode.native.blocks import Block, joined_blocks
-from monitor.decode.native.rows import AnyRow, Columns, RowDecoder, is_given, kind_of, label_of
+from monitor.decode.native.rows import AnyRow, Columns, Grouped, RowDecoder, is_given, kind_of, label_of
 from monitor.events import KINDS, LABEL, PREDICTION, ModelKey
 
 #: rows turned into columns at a time, so that their objects fit the processor's cache
 CHUNK: Final = 600
+#: ... where they are of several versions, because each has some work of its own
+CHUNK_OF_MANY: Final = 4_000
 #: ... and so many bytes of their values, where vectors or texts are among them
 CHUNK_BYTES: Final = 1 << 20
 
@@ -52,11 +54,16 @@ class ColumnsBuilder:
         self.left_aside = 0
 
     def add(
-        self, rows: Sequence[AnyRow] | None, columns: Columns, ts: NDArray[np.int64], offset: NDArray[np.int64]
+        self,
+        rows: Sequence[AnyRow] | None,
+        columns: Columns,
+        ts: NDArray[np.int64],
+        offset: NDArray[np.int64],
+        grouped: Grouped | None = None,
     ) -> None:
         """Add valid rows (None: those of the columns), with their columns, times in microseconds and offsets, all of
-        the same length."""
-        is_one_version, kind = columns.of_one_version(), _kind(columns)
+        the same length. If they are `grouped`, the offsets say in which order they are added."""
+        is_one_version, kind = grouped is None and columns.of_one_version(), _kind(columns)
         if rows is None and kind is None:
             rows = columns.rows()
         kinds = (
@@ -64,25 +71,29 @@ class ColumnsBuilder:
             if kind is None
             else np.full(len(ts), kind, np.int8)
         )
-        key = self._key_indices(columns, is_one_version)
-        self._kind.append(kinds)
-        self._key.append(key)
-        self._ts.append(ts)
-        self._offset.append(offset)
-        id_key, join_key = _id_keys_of_one(columns) if is_one_version else _id_keys(columns)
-        self._id_key.append(id_key)
-        self._join_key.append(join_key)
+        key = self._key_indices(columns, is_one_version, grouped)
+        id_key, join_key = _id_keys_of_one(columns) if is_one_version else _id_keys(columns, grouped)
+        # the place of each row among those that are added, in the order of their records
+        places = np.arange(len(ts)) if grouped is None else np.argsort(np.argsort(offset))
+        order = slice(None) if grouped is None else np.argsort(offset)
+        self._kind.append(kinds[order])
+        self._key.append(key[order])
+        self._ts.append(ts[order])
+        self._offset.append(offset[order])
+        self._id_key.append(id_key[order])
+        self._join_key.append(join_key[order])
         first, self._count = self._count, self._count + len(kinds)
         if kind == LABEL:
-            self._add_labels(columns, first)
+            self._add_labels(columns if grouped is None else columns.at(order.tolist()), first)
             return
         at = np.arange(len(kinds))
         if kind is None and (kinds == LABEL).any():
-            for i in np.flatnonzero(kinds == LABEL).tolist():
-                self._add_label((rows or ())[i], first + i)
+            labels = np.flatnonzero(kinds == LABEL)
+            for i in labels[np.argsort(places[labels])].tolist():
+                self._add_label((rows or ())[i], first + int(places[i]))
             at = np.flatnonzero(kinds != LABEL)
         if len(at):
-            self._add_events(columns, kinds, key, at, first)
+            self._add_events(columns, kinds, key, at, first + places, is_grouped=grouped is not None)
 
     def _add_labels(self, columns: Columns, first: int) -> None:
         """Label events without outcomes, as `_add_label` adds them one by one."""
@@ -98,11 +109,21 @@ class ColumnsBuilder:
         self._label_amounts.append(MISSING if row.value is None or row.value is UNSET else row.value)
 
     def _add_events(
-        self, columns: Columns, kind: NDArray[np.int8], key: NDArray[np.int32], at: NDArray[np.int64], first: int
+        self,
+        columns: Columns,
+        kind: NDArray[np.int8],
+        key: NDArray[np.int32],
+        at: NDArray[np.int64],
+        positions: NDArray[np.int64],
+        *,
+        is_grouped: bool,
     ) -> None:
-        """Add the rows `at` some places, which are no labels: rows of versions with the same layout together."""
+        """Add the rows `at` some places, which are no labels: rows of versions with the same layout together.
+
+        `positions` are those of all rows among the events; `is_grouped`: the rows of a version follow each other.
+        """
         own = key[at]
-        if (own[1:] < own[:-1]).any():
+        if not is_grouped and (own[1:] < own[:-1]).any():
             order = np.argsort(own, kind="stable")
             at, own = at[order], own[order]
         ends = [*(np.flatnonzero(own[1:] != own[:-1]) + 1).tolist(), len(own)]
@@ -120,12 +141,15 @@ class ColumnsBuilder:
             )
             for builder, places in runs:
                 start, end = end, end + len(places)
-                builder.add(block.rows(start, end), places + first)
+                builder.add(block.rows(start, end), positions[places])
 
-    def _key_indices(self, columns: Columns, is_one_version: bool) -> NDArray[np.int32]:
+    def _key_indices(self, columns: Columns, is_one_version: bool, grouped: Grouped | None) -> NDArray[np.int32]:
         count = len(columns.model)
         if is_one_version:
             return np.full(count, self._index_of((columns.model[0], columns.version[0])), np.int32)
+        if grouped is not None:
+            indices = [self._index_of((columns.model[start], columns.version[start])) for start in grouped.starts]
+            return np.repeat(np.array(indices, np.int32), grouped.lengths())
         pairs = zip(columns.model, columns.version, strict=True)
         return np.fromiter(map(self._index_of, pairs), np.int32, count)
 
@@ -230,11 +254,29 @@ def _id_keys_of_one(columns: Columns) -> tuple[_Keys, _Keys]:
     return tuple(np.fromiter(map(_DIGEST, names, repeat(seed)), np.uint64, count) for seed in seeds)  # type: ignore[return-value]  # two
 
 
-def _id_keys(columns: Columns) -> tuple[_Keys, _Keys]:
+def _id_keys(columns: Columns, grouped: Grouped | None = None) -> tuple[_Keys, _Keys]:
     """xxh3_64 of each id, seeded by its model version, and by its model; 0 without an id."""
+    if grouped is not None:
+        try:
+            return _id_keys_of_groups(columns, grouped)
+        except TypeError:  # an id is an integer or missing
+            pass
     names = [str(name).encode() if is_given(name) else None for name in columns.id]
     versions = list(zip(columns.model, columns.version, strict=True))
     return _hashed(names, versions), _hashed(names, [(model,) for model in columns.model])
+
+
+def _id_keys_of_groups(columns: Columns, grouped: Grouped) -> tuple[_Keys, _Keys]:
+    """`_id_keys` for rows that are in groups; raises TypeError if an id is no text."""
+    names, lengths = list(map(str.encode, cast("tuple[str, ...]", columns.id))), grouped.lengths()
+    of_versions = [_seed(columns.model[start], columns.version[start]) for start in grouped.starts]
+    of_models = [_seed(columns.model[start]) for start in grouped.starts]
+    return _hashed_in_groups(names, of_versions, lengths), _hashed_in_groups(names, of_models, lengths)
+
+
+def _hashed_in_groups(names: Sequence[bytes], seeds: Sequence[int], lengths: Sequence[int]) -> _Keys:
+    each = chain.from_iterable(map(repeat, seeds, lengths))
+    return np.fromiter(map(_DIGEST, names, each), np.uint64, len(names))
 
 
 def _hashed(names: Sequence[bytes | None], whose: Sequence[tuple[str, ...]]) -> _Keys:

@@ -231,6 +231,24 @@ class Columns(NamedTuple):
         return self.model.count(self.model[0]) == count and self.version.count(self.version[0]) == count
 
 
+class Grouped(NamedTuple):
+    """Rows of several versions, those of each one after the other: their columns, their places among the values, and
+    where the rows of each version begin."""
+
+    rows: Sequence[AnyRow]
+    columns: Columns
+    order: Sequence[int]
+    starts: Sequence[int]
+
+    def ends(self) -> Sequence[int]:
+        """Where the rows of each version end."""
+        return [*self.starts[1:], len(self.rows)]
+
+    def lengths(self) -> Sequence[int]:
+        """How many rows each version has."""
+        return [end - start for start, end in zip(self.starts, self.ends(), strict=True)]
+
+
 def is_given(value: object) -> bool:
     """False for a field that is absent or null."""
     return value is not UNSET and value is not None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import compress
 from types import MappingProxyType
 from typing import Final, cast
 
@@ -10,13 +11,14 @@ from msgspec import UNSET
 
 from monitor.decode.columns import Rules, Shape
 from monitor.decode.native.fast_decoder import (
+    Unsafe,
     badly_named,
     decode_all,
     decode_one,
     unsafe_values,
 )
 from monitor.decode.native.reference_decoder import parse_fast
-from monitor.decode.native.rows import AnyRow, Columns, RowCompiler, RowDecoder, kind_of
+from monitor.decode.native.rows import AnyRow, Columns, Grouped, RowCompiler, RowDecoder, kind_of
 from monitor.decode.values import bad_name
 from monitor.errors import RejectedRecord
 from monitor.events import ModelKey
@@ -52,6 +54,11 @@ class Versions:
         self._mixed = False
         #: whether a version has vectors or texts
         self.has_derived = False
+
+    @property
+    def are_mixed(self) -> bool:
+        """Whether the last rows were of several versions."""
+        return self._mixed
 
     def _compile(self, shape: Shape | None, names: Sequence[str]) -> RowDecoder:
         any_model, any_version = self._model is not None, self._version is not None
@@ -131,6 +138,44 @@ class Versions:
         for i, row in zip(places, decoded, strict=True):
             rows[i] = row
         return rows, columns
+
+    def grouped(self, values: Sequence[bytes | None]) -> Grouped | None:
+        """The rows of the values of several versions, version by version; None if they need more care, or if there was
+        one version last."""
+        if not self._mixed or unsafe_values(values, self.limits) != Unsafe([], names=False):
+            return None
+        places: dict[RowDecoder, list[int]] = {}
+        for place, value in enumerate(cast("Sequence[bytes]", values)):
+            decoder = self._spellings.get(self._spelling(value), self._current)
+            places.setdefault(decoder, []).append(place)
+        rows: list[AnyRow] = []
+        order: list[int] = []
+        used: list[RowDecoder] = []
+        starts: list[int] = []
+        for decoder, at in places.items():
+            if decoder.decode is None:
+                return None
+            own = decode_all(decoder.decode, [cast("bytes", values[place]) for place in at])
+            for kept, kept_at in _runs(own, at, decoder):
+                used.append(decoder)
+                starts.append(len(rows))
+                rows += kept
+                order += kept_at
+        if len(starts) <= 1:
+            return None
+        return self._checked(Grouped(rows, self.columns(rows), order, starts), used)
+
+    def _checked(self, grouped: Grouped, used: Sequence[RowDecoder]) -> Grouped | None:
+        """These rows, None if one of them was decoded with the decoder of another version."""
+        model, version = grouped.columns.model, grouped.columns.version
+        for decoder, start, end in zip(used, grouped.starts, grouped.ends(), strict=True):
+            names = model[start], version[start]
+            if (model[start:end].count(names[0]), version[start:end].count(names[1])) != (end - start,) * 2:
+                return None
+            right = self._decoders.get(names)
+            if right is not decoder and (right is None or right.shape is not None):
+                return None
+        return grouped
 
     def _decode_safe(
         self, values: Sequence[bytes], outside: Mapping[str, Sequence[object]]
@@ -249,8 +294,35 @@ class Versions:
         self._spellings[self._spelling(value)] = right
 
     def _spelling(self, value: bytes) -> bytes:
-        """The raw bytes of the fields that hold model and version."""
-        return b"".join([_text_after(value, field) for field in self._compiler.spellings])
+        """The raw bytes of the fields that hold model and version, with what stands before them."""
+        spelling = b""
+        for field in self._compiler.spellings:
+            start = value.find(field)
+            if start >= 0:
+                last = start + len(field) + SPELLING_BYTES
+                comma = value.find(b",", start + len(field), last)
+                spelling += value[start : last if comma < 0 else comma]
+        return spelling
+
+
+def _runs(
+    rows: Sequence[AnyRow | None], places: Sequence[int], decoder: RowDecoder
+) -> Iterator[tuple[Sequence[AnyRow], Sequence[int]]]:
+    """The rows of a decoder, without those that it refused, and their places: one run for each version."""
+    if not all(rows):
+        places = [*compress(places, rows)]
+    kept = [row for row in rows if row is not None]
+    if decoder.shape is not None:
+        if kept:
+            yield kept, places
+        return
+    # all versions that are not wanted have the same decoder
+    by_version: dict[tuple[object, object], tuple[list[AnyRow], list[int]]] = {}
+    for row, place in zip(kept, places, strict=True):
+        own = by_version.setdefault((row.model, row.version), ([], []))
+        own[0].append(row)
+        own[1].append(place)
+    yield from by_version.values()
 
 
 def _each_by_its_own(used: Sequence[RowDecoder], values: Sequence[bytes]) -> list[AnyRow | None]:
@@ -270,14 +342,3 @@ def _set_field(name: str, rows: Sequence[AnyRow | None], values: Sequence[object
     for row, value in zip(rows, values, strict=True):
         if row is not None:
             setattr(row, name, value)
-
-
-def _text_after(value: bytes, field: bytes) -> bytes:
-    """The bytes between a field's name and the next comma, cut to SPELLING_BYTES."""
-    start = value.find(field)
-    if start < 0:
-        return b""
-    start += len(field)
-    end = min(start + SPELLING_BYTES, len(value))
-    comma = value.find(b",", start, end)
-    return value[start : end if comma < 0 else comma]
