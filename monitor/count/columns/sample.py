@@ -49,8 +49,8 @@ def accepted_of(
 
 def _rows_of(sample: Sequence[Sampled], events: Events) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """The row of each event of the sample among those of its batch, and whether it is there: it may be rejected."""
-    offsets = np.array([one.offset for one in sample])
-    rows = np.searchsorted(events.offset, offsets) + [one.place for one in sample]
+    offsets = np.array([one.offset for one in sample], np.int64)
+    rows = np.searchsorted(events.offset, offsets) + np.array([one.place for one in sample], np.int64)
     was_rejected = np.zeros(len(sample), np.bool_)
     bad = {one.offset: one.indices for one in events.rejected}
     for at, one in enumerate(sample if bad else ()):

@@ -180,7 +180,7 @@ def _categories(columns: Sequence[Sequence[object]], decoder: RowDecoder) -> lis
 
 
 def _converted(
-    column: Sequence[object], usual: frozenset[type], converted: Callable[[object], object]
+    column: Sequence[object], usual: frozenset[object], converted: Callable[[object], object]
 ) -> Sequence[object]:
     """The cells of a column whose values may have any type: those of the usual types are cells already."""
     if usual.issuperset(map(type, column)):

@@ -73,9 +73,10 @@ class ColumnsBuilder:
         )
         key = self._key_indices(columns, is_one_version, grouped)
         id_key, join_key = _id_keys_of_one(columns) if is_one_version else _id_keys(columns, grouped)
-        # the place of each row among those that are added, in the order of their records
-        places = np.arange(len(ts)) if grouped is None else np.argsort(np.argsort(offset))
-        order = slice(None) if grouped is None else np.argsort(offset)
+        places = order = np.arange(len(ts))
+        if grouped is not None:
+            order = np.argsort(offset)
+            places = np.argsort(order)  # of each row among those that are added, in the order of their records
         self._kind.append(kinds[order])
         self._key.append(key[order])
         self._ts.append(ts[order])

@@ -156,7 +156,7 @@ class Versions:
             if decoder.decode is None:
                 return None
             own = decode_all(decoder.decode, [cast("bytes", values[place]) for place in at])
-            for kept, kept_at in _runs(own, at, decoder):
+            for kept, kept_at in _runs(own, at):
                 used.append(decoder)
                 starts.append(len(rows))
                 rows += kept
@@ -167,13 +167,11 @@ class Versions:
 
     def _checked(self, grouped: Grouped, used: Sequence[RowDecoder]) -> Grouped | None:
         """These rows, None if one of them was decoded with the decoder of another version."""
-        model, version = grouped.columns.model, grouped.columns.version
+        model, version, features = grouped.columns.model, grouped.columns.version, grouped.columns.features
         for decoder, start, end in zip(used, grouped.starts, grouped.ends(), strict=True):
-            names = model[start], version[start]
-            if (model[start:end].count(names[0]), version[start:end].count(names[1])) != (end - start,) * 2:
-                return None
-            right = self._decoders.get(names)
-            if right is not decoder and (right is None or right.shape is not None):
+            right = self._decoders.get((model[start], version[start]))
+            is_right = right is decoder or (right is not None and right.shape is None)
+            if not is_right and features[start:end].count(UNSET) < end - start:
                 return None
         return grouped
 
@@ -236,7 +234,11 @@ class Versions:
             if right is None:
                 rows[i] = None
                 continue
-            if right.shape is None or right is used[i]:
+            if right is used[i]:
+                continue
+            if right.shape is None:  # whichever decoder has read it
+                self._spellings[self._spelling(values[i])] = right
+                self._mixed = True
                 continue
             rows[i] = decode_one(right.decode, values[i])
             for name, column in outside.items():
@@ -305,23 +307,22 @@ class Versions:
         return spelling
 
 
-def _runs(
-    rows: Sequence[AnyRow | None], places: Sequence[int], decoder: RowDecoder
-) -> Iterator[tuple[Sequence[AnyRow], Sequence[int]]]:
+def _runs(rows: Sequence[AnyRow | None], places: Sequence[int]) -> Iterator[tuple[Sequence[AnyRow], Sequence[int]]]:
     """The rows of a decoder, without those that it refused, and their places: one run for each version."""
     if not all(rows):
         places = [*compress(places, rows)]
     kept = [row for row in rows if row is not None]
-    if decoder.shape is not None:
+    model, version = [row.model for row in kept], [row.version for row in kept]
+    if not kept or model.count(model[0]) == version.count(version[0]) == len(kept):
         if kept:
             yield kept, places
         return
-    # all versions that are not wanted have the same decoder
+    # versions that are not wanted have the same decoder, and events without features may be read by any
     by_version: dict[tuple[object, object], tuple[list[AnyRow], list[int]]] = {}
-    for row, place in zip(kept, places, strict=True):
-        own = by_version.setdefault((row.model, row.version), ([], []))
-        own[0].append(row)
-        own[1].append(place)
+    for row, place, names in zip(kept, places, zip(model, version, strict=True), strict=True):
+        own_rows, own_places = by_version.setdefault(names, ([], []))
+        own_rows.append(row)
+        own_places.append(place)
     yield from by_version.values()
 
 
