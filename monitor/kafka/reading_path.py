@@ -25,15 +25,13 @@ from monitor.kafka.batches import PartitionBatches
 from monitor.kafka.fetch_state import FetchState, PollIsFull
 from monitor.kafka.opened_batch import opened_batch
 from monitor.kafka.record_batch import Chunk, chunk_of
-from monitor.kafka.socket_reads import read_large_pieces
+from monitor.kafka.socket_reads import TRIED, read_large_pieces
 from monitor.kafka.unpack import unpack
 from monitor.log import get_log
 from monitor.records import Envelope
 
 _log = get_log(__name__)
 
-#: versions of kafka-python that all laws were tried with; the self-check decides for the others
-TRIED: Final = ("3.0.12",)
 #: why records are not unpacked by ourselves: the label of the series
 FAST, TURNED_OFF, SELF_CHECK, PUBLIC = "", "turned_off", "self_check", "public_poll"
 
