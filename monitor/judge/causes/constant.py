@@ -247,7 +247,7 @@ class Constant(Cause[Measured]):
     def _least_log_chance(self) -> Floats:
         """(C,) the least log of the chance of each further equal value, whatever the window."""
         overdispersion = self.prepared.reference.variability.overdispersion.min(1, initial=1.0)
-        return constant_log_chance(2, self.prepared.modal, overdispersion)
+        return constant_log_chance(np.array(2), self.prepared.modal, overdispersion)
 
     def _runs(self, recent: Windows) -> Iterator[tuple[int, Windows]]:
         """(column, window) of every column whose newest panes hold one value only; the window is as long as possible.

@@ -125,7 +125,7 @@ class LabelPyramid:
         self.levels: list[list[LabelBlock]] = [[] for _ in range((longest // BLOCKS).bit_length())]
         self.lengths = longest.bit_length()
         self.closed = 0
-        self.open: _Filling | None = None
+        self._filling: _Filling | None = None
         #: the windows that ended, for whoever writes them down; not state
         self.ended: deque[LabelWindow] = deque(maxlen=_KEPT)
 
@@ -134,18 +134,23 @@ class LabelPyramid:
         """The longest length in base windows."""
         return 1 << (self.lengths - 1)
 
+    @property
+    def open(self) -> LabelBlock | None:
+        """The base window that is filling, as it is now."""
+        return None if self._filling is None else self._block(*self._filling.copied())
+
     def add(self, start_us: int, end_us: int, tally: LabelTally, records: Records) -> list[LabelWindow]:
         """Add the next cohort; returns the windows that end with it, shortest first: none while a base window fills."""
         if not self._rows(tally):
             return []
-        filling = self.open
+        filling = self._filling
         if filling is None:
-            filling = self.open = _Filling(start_us, end_us, tally.copy(), dict(records))
+            filling = self._filling = _Filling(start_us, end_us, tally.copy(), dict(records))
         else:
             filling.add(start_us, end_us, tally, records)
         if self._rows(filling.tally) < BASE_LABELS:
             return []
-        self.open = None
+        self._filling = None
         windows = self._close(self._block(filling.start_us, filling.end_us, filling.tally, filling.records))
         self.ended.extend(windows)
         return windows
@@ -225,7 +230,8 @@ class LabelPyramid:
 
     def to_state(self) -> dict[str, Any]:
         """A tree of plain values and arrays."""
-        held = [] if self.open is None else [self._block(*self.open.copied())]
+        filling = self.open
+        held = [] if filling is None else [filling]
         levels = [Later(partial(_pack, tuple(blocks))) for blocks in (held, *self.levels)]  # blocks never change
         return {"closed": self.closed, "levels": levels}
 
@@ -233,7 +239,7 @@ class LabelPyramid:
         """Back from `to_state`."""
         self.closed = state["closed"]
         held, *levels = (_unpack(blocks, self._block) for blocks in state["levels"])
-        self.open = _Filling(*held[0].parts()) if held else None
+        self._filling = _Filling(*held[0].parts()) if held else None
         self.levels = levels
 
 
