@@ -29,6 +29,7 @@ from monitor.judge.evaluation import Judge
 from monitor.judge.fleet import Fleet
 from monitor.judge.incidents.book import IncidentBook
 from monitor.judge.model import ModelJudge
+from monitor.judge.newest_panes import NewestPanes
 from monitor.judge.promise.budget import Budget
 from monitor.judge.windows.pyramid import BaseWindow, WindowPyramid
 from monitor.kafka.alerts import Alerts
@@ -119,7 +120,7 @@ PATH = (
     Step(BaseWindow.add, "merges panes until they hold 250 events: a base window"),
     Step(Judge.observe, "passes the pane to causes with a memory: does live traffic vary as the reference"),
     Step(Budget.alpha, "the part of the page budget that each test may spend now"),
-    Step(Judge.recent_findings, "at every pane's end: the quality counts of the newest panes that hold 50 events"),
+    Step(NewestPanes.found, "at every pane's end: the quality counts of the newest panes that hold 50 events"),
     Step(Quality.measure, "missing, absent, unseen, outside, wrong type: their shares against the reference's"),
     Step(WindowPyramid.add, "at its end, the windows of the newest 1, 2, 4, ... base windows"),
     Step(Distribution.measure, "a cause: bins against the reference's bins; only tests really made spend budget"),

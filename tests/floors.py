@@ -6,7 +6,7 @@ from __future__ import annotations
 # a file imports from lower layers and from the files listed before it. A file that is not listed is a fault.
 HOUSE: tuple[dict[str, str], ...] = (
     {  # words
-        "": "events errors exit_codes clock visible tenfold records findings log_lines text log",
+        "": "events errors exit_codes cached clock visible tenfold records findings log_lines text log",
     },
     {  # settings and arithmetic
         "settings": (
@@ -17,9 +17,9 @@ HOUSE: tuple[dict[str, str], ...] = (
         "stats": (
             "pairs.levels pairs.tables tallies.names tallies.later tallies.growing tallies.number_table "
             "tallies.thinning distances digits sliding testing.evidence tallies.slots detectors.detector "
-            "detectors.adwin detectors.error_detectors detectors.value_detectors variance.equal_runs variance.long_run "
-            "season.terms "
-            "season.fit testing.directions testing.ending testing.onset bins.unseen bins.reference_bins "
+            "detectors.adwin detectors.error_detectors detectors.value_detectors variance.equal_runs "
+            "variance.newest_values variance.long_run season.terms season.fit "
+            "testing.directions testing.ending testing.onset bins.unseen bins.reference_bins "
             "bins.hit_places bins.agreement bins.name_bins derived.vectors derived.scripts derived.texts "
             "derived.columns variance.quality_dispersion testing.directional testing.screening bins.numeric_bins "
             "bins.tails tallies.further tallies.tally performance.score_grid performance.class_scores "
@@ -83,7 +83,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "causes.traffic causes.fact_share causes.label_facts causes.schema causes.unit_change causes.smaller_unit "
             "causes.distribution_words causes.distribution causes.segments causes.residual causes.consecutive "
             "causes.relation causes.detectors causes.quality causes.segment_quality causes.features_gone "
-            "causes.tags_gone causes.catalog evaluation comparison.version_comparison traffic_time judge_state "
+            "causes.tags_gone causes.catalog evaluation newest_panes comparison.version_comparison traffic_time "
+            "judge_state "
             "attribution.single_partition attribution.moved estimated model words.detectors promise.promised "
             "promise.words fleet"
         ),

@@ -35,6 +35,8 @@ _STEPS: Final = {
     VECTOR: "see whether another embedding model, version or preprocessing makes it, or a default such as all zeros",
     TEXT: "see whether another source, language, template or preprocessing writes it",
 }
+#: the lengths of an evaluation of the newest panes
+_NEWEST: Final = (0,)
 #: since when a finding of a key is open, None if none is
 Since = Callable[[FindingKey], int | None]
 
@@ -59,12 +61,17 @@ class Judge:
         self._of_recent = [
             cause for cause in self.causes if type(cause).recent_candidates is not Cause.recent_candidates
         ]
+        #: sequential causes that take panes, end findings, wait for events: with every pane each of them is asked
+        self._following = [cause for cause in self._sequential if cause.follows()]
+        self._ending = [cause for cause in self._sequential if type(cause).ends is not SequentialCause.ends]
+        self._waiting = [cause for cause in self._sequential if type(cause).due_us is not SequentialCause.due_us]
         self.label_facts = next(cause for cause in self.causes if isinstance(cause, LabelFacts))
         self._with_state = [cause for cause in self.causes if cause.state_name]
         self.tests_of_length = sum(cause.tests() for cause in self.causes)
         self.tests_of_recent = sum(cause.tests_of_recent() for cause in self.causes)
         #: causes that tell which tests they made; the others make all, which are so many in a length, and in new panes
         self._counting = [cause for cause in self.causes if type(cause).tests_made is not Cause.tests_made]
+        self._all_from = max(cause.values_for_all_tests for cause in self._counting)
         others = [cause for cause in self.causes if cause not in self._counting]
         self._always = sum(one.tests() for one in others), sum(one.tests_of_recent() for one in others)
         lengths = prepared.longest().bit_length()
@@ -113,9 +120,15 @@ class Judge:
 
     def tests_made(self, evaluation: Evaluation) -> int:
         """The number of tests made in these windows."""
+        if evaluation.windows.lengths == _NEWEST and evaluation.fewest_values >= self._all_from:  # as mostly
+            return self.tests_of_recent
         of_length, of_recent = self._always
         always = sum(of_length if length else of_recent for length in evaluation.windows.lengths)
         return always + sum(cause.tests_made(evaluation) for cause in self._counting)
+
+    def may_find_in_whole(self, events: int, alpha: float) -> bool:
+        """Whether anything may be found in newest panes in which every event has a value in a bin of every column."""
+        return any(cause.may_find_in_whole(events, alpha) for cause in self._of_recent)
 
     def recent_findings(self, newest: Evaluation) -> Iterator[Finding]:
         """Findings in the newest panes."""
@@ -130,7 +143,7 @@ class Judge:
 
     def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
         """What the sequential causes find with the next pane and the labels of its predictions."""
-        for cause in self._sequential:
+        for cause in self._following:
             yield from cause.follow(pane, labels)
 
     def own_windows(self, key: FindingKey) -> SequentialCause | None:
@@ -144,6 +157,9 @@ class Judge:
 
     def remarked(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings, with what sequential causes know about them in their details, and the parents of columns."""
+        findings = list(findings)
+        if not findings:
+            return []
         remarks = {key: text for cause in self._sequential for key, text in cause.key_remarks().items()}
         steps = {key: text for cause in self._sequential for key, text in cause.key_next_steps().items()}
         out = []
@@ -169,11 +185,11 @@ class Judge:
 
         No event is wanted before `from_us`.
         """
-        return min((due for cause in self._sequential if (due := cause.due_us(from_us)) is not None), default=None)
+        return min((due for cause in self._waiting if (due := cause.due_us(from_us)) is not None), default=None)
 
     def ends(self) -> list[FindingEnd]:
         """Findings that sequential causes know to have ended with the newest pane."""
-        return [end for cause in self._sequential for end in cause.ends()]
+        return [end for cause in self._ending for end in cause.ends()]
 
     def events_ahead(self) -> int:
         """Events in panes behind the time that `due_us` counts from."""

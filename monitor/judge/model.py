@@ -27,13 +27,13 @@ from monitor.judge.incidents.incident import NOTHING, Floats, OpenFinding, Trans
 from monitor.judge.incidents.reported import ReportedInfo
 from monitor.judge.incidents.silence import Silence, silence_at
 from monitor.judge.judge_state import JudgeState
+from monitor.judge.newest_panes import NewestPanes
 from monitor.judge.policy import Policy
-from monitor.judge.promise.budget import BASE, RECENT, VERSIONS, Budget
+from monitor.judge.promise.budget import BASE, VERSIONS, Budget
 from monitor.judge.traffic_time import NO_TRAFFIC
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.judge.windows.pyramid import (
     BaseWindow,
-    RecentPanes,
     WindowPyramid,
     Windows,
     for_windows,
@@ -104,10 +104,10 @@ class ModelJudge:
     def _begin_windows(self) -> None:
         """Nothing is known of the stream."""
         self.pyramid = WindowPyramid(self.prepared.longest())
-        self._recent = RecentPanes()
         self._base = BaseWindow()
         around = Around(self._pane_us, self._joined_us, self._spend, self._changed_counts)
         self.judge = Judge(self.prepared, self.policy, around)
+        self._newest = NewestPanes(self.judge)
         self._attribution = Attribution(self.prepared, self.judge.causes)
         self._reported = ReportedInfo()
         #: of the predictions in the pane that comes next
@@ -116,8 +116,9 @@ class ModelJudge:
         self.latest: Evaluation | None = None
         #: alpha of the last base evaluation; rechecks for the end of findings use it too
         self._alpha = 0.0
-        #: the current windows: base windows, then the newest panes
+        #: the current base windows, and whether panes have just come
         self._seen: tuple[Windows, ...] = ()
+        self._has_newest = False
         #: {length: evaluation of the newest base windows}, cached for the rechecks of this moment
         self._rechecked: dict[int, Evaluation] = {}
 
@@ -129,40 +130,43 @@ class ModelJudge:
         before, silence = self.pass_time(pane.tally.first_us) if in_time(pane.tally) else ([], [])
         self._changes += 1
         self._share = share
-        self.predictions += pane.tally.events
+        events = pane.tally.events
+        self.predictions += events
         self.at_us = pane.end_us
         if self._exclusions and self._exclusions.overlapping(pane.start_us, pane.end_us):
-            self.excluded += pane.tally.events
+            self.excluded += events
             self.judge.skip(Block(pane.start_us, pane.end_us, pane.tally))
             self._inline = LabelTally()
             return before, silence + self.book.end(self.judge.ends(), self.context())
         pane = pane if self._season_clock is None else self._season_clock.timed(pane)
-        has_events = pane.tally.events > 0  # a pane may hold nothing but facts, such as repeated ids
-        of_windows = pane._replace(tally=for_windows(pane.tally))
-        recent = self._recent.add(of_windows) if has_events else None
-        block = self._base.add(of_windows) if has_events else None
-        this = Block(pane.start_us, pane.end_us, pane.tally)
-        if has_events:
+        this, block = Block(pane.start_us, pane.end_us, pane.tally), None
+        found: list[Finding] = []
+        if events:  # a pane may hold nothing but facts, such as repeated ids
+            of_windows = this.with_tally(for_windows(pane.tally))
+            block = self._base.add(of_windows)
+            self._newest.take(of_windows)
+            self._has_newest = True
             self.judge.observe(this, block)
-        found = self._evaluate_recent(recent, share) if recent is not None else []
-        self._seen = () if recent is None else (recent,)
+            newest = self._newest.found(self.predictions - events, block, self.budget, share)
+            found += filter(self.book.is_graver, newest)
         if block is not None:
             windows = self.pyramid.add(block)
-            self._seen = (windows, *self._seen)
-            found += self._evaluate_base(windows, recent, share, observer)
+            self._seen = (windows,)
+            found += self._evaluate_base(windows, self._newest.window(), share, observer)
         found += self.judge.follow(this, self._inline)
         self._inline = LabelTally()
         found = self.judge.remarked(found)
         reported = [finding for finding in found if finding.severity == INFO]
         serious = [finding for finding in found if finding.severity != INFO]
-        silence += self.book.end(self.judge.ends(), self.context())
-        transitions = self.book.step(serious, self, self.context(), base_window=block is not None)
+        context = self.context()
+        silence += self.book.end(self.judge.ends(), context)
+        transitions = self.book.step(serious, self, context, base_window=block is not None)
         while found := self.judge.label_facts.next_findings():
             reported += [finding for finding in found if finding.severity == INFO]
             serious = [finding for finding in self.judge.remarked(found) if finding.severity != INFO]
             transitions += self.book.end(self.judge.label_facts.ends(), self.context())
             transitions += self.book.step(serious, self, self.context(), base_window=False, at_once=block is not None)
-        self._seen = ()
+        self._seen, self._has_newest = (), False
         return before + self._reported.news(reported), silence + transitions
 
     def pass_time(self, until_us: int) -> tuple[list[Finding], list[Transition]]:
@@ -281,15 +285,6 @@ class ModelJudge:
         steps = self.book.step(serious, self, self.context(), base_window=False, at_once=True) if serious else []
         return self._reported.news([finding for finding in found if finding.severity == INFO]), steps
 
-    def _evaluate_recent(self, recent: Windows, share: float) -> list[Finding]:
-        span = recent.spans[0]
-        alpha = self.budget.alpha(RECENT, span.start_us, span.end_us, share)
-        if alpha <= 0:
-            return []
-        newest = self.judge.evaluate(recent, alpha)
-        self.budget.spend(alpha, self.judge.tests_made(newest))
-        return list(filter(self.book.is_graver, self.judge.recent_findings(newest)))
-
     def _evaluate_base(
         self, windows: Windows, recent: Windows | None, share: float, observer: Observer | None
     ) -> list[Finding]:
@@ -321,10 +316,12 @@ class ModelJudge:
         own = self.judge.own_windows(finding.key)
         if own is not None:
             return own.opened(finding)
-        for windows in self._seen:
+        newest = self._newest.window() if self._has_newest else None
+        seen = self._seen if newest is None else (*self._seen, newest)
+        for windows in seen:
             if finding.window in windows.spans:
                 return self.judge.opening(finding, windows, windows.spans.index(finding.window))
-        return self.judge.opening(finding, self._seen[-1], 0) if self._seen else NOTHING
+        return self.judge.opening(finding, seen[-1], 0) if seen else NOTHING
 
     def now(self, known: OpenFinding, base_windows: int) -> Now | str | None:
         """Over the newest `base_windows` as one window, with the alpha of the last base evaluation."""
@@ -366,7 +363,7 @@ class ModelJudge:
         base = [] if self._base.open is None else [self._base.open.copy()]
         return JudgeState(
             context=self.context(),
-            recent=pack_blocks(self._recent.panes),
+            recent=pack_blocks(self._newest.panes.panes),
             base=pack_blocks(base),
             pyramid=self.pyramid.to_state(),
             budget=self.budget.to_state(),
@@ -383,7 +380,7 @@ class ModelJudge:
         context = state.context
         self.predictions, self.labels, self.at_us = context.predictions, context.labels, context.at_us
         for pane in unpack_blocks(state.recent):
-            self._recent.push(pane)
+            self._newest.panes.push(pane)
         base = unpack_blocks(state.base)
         self._base.open = base[0] if base else None
         self.pyramid.restore(state.pyramid)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.cached import cached_property
 from monitor.reference.column import FEATURE, Column
 from monitor.reference.score_effects import (
     ABOVE_RANGE,

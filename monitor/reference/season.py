@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.cached import cached_property
 from monitor.clock import SECOND_US
 from monitor.stats.season.fit import Fit
 from monitor.stats.season.terms import DAY_FORMS, WEEK_FORMS, Entry, entries, joined, vectors

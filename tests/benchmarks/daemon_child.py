@@ -30,6 +30,7 @@ from monitor.decode.native.decoder import NativeDecoder
 from monitor.judge.fleet import Fleet
 from monitor.judge.incidents.book import IncidentBook
 from monitor.judge.model import ModelJudge
+from monitor.judge.newest_panes import NewestPanes
 from monitor.kafka.allocator import tune_allocator
 from monitor.kafka.consumer import KafkaSource
 from monitor.kafka.topics import describe_cluster
@@ -54,7 +55,7 @@ STAGES: dict[str, tuple[type, str]] = {
     "close": (Task, "close"),
     "exchange": (Exchange, "ready"),
     "judge": (ModelJudge, "add"),
-    "judge: newest panes": (ModelJudge, "_evaluate_recent"),
+    "judge: newest panes": (NewestPanes, "found"),
     "judge: base windows": (ModelJudge, "_evaluate_base"),
     "judge: rechecks": (ModelJudge, "now"),
     "judge: incidents": (IncidentBook, "step"),

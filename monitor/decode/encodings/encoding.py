@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import cached_property
 from typing import Protocol
 
+from monitor.cached import cached_property
 from monitor.decode.columns import Limits
 from monitor.errors import RejectedRecord
 from monitor.records import Envelope, RecordBatch

@@ -26,12 +26,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.cached import cached_property
 from monitor.findings import Figures, Finding, FindingEnd, FindingKey
 from monitor.judge.causes.around import Around
 from monitor.judge.policy import Policy
@@ -146,6 +146,11 @@ class Evaluation:
     def _inside(self) -> NDArray[np.int64]:
         return self.prepared.inside(self.windows.counts)
 
+    @cached_property
+    def fewest_values(self) -> int:
+        """At most the fewest values of any column in any window."""
+        return int(self._inside.min(initial=1 << 62))
+
     def known_sizes(self, sizes: Sequence[float]) -> Sequence[float]:
         """`sizes` (events), each capped at `most_events`."""
         return sizes if self.most_events is None else [min(events, self.most_events) for events in sizes]
@@ -200,6 +205,9 @@ class Cause(ABC, Generic[M]):
         """Number of tests on the newest panes; 0 if `recent_candidates` gives none."""
         return 0
 
+    #: from how many values of every column on all tests on the newest panes are made
+    values_for_all_tests: ClassVar[int] = 0
+
     def tests_made(self, evaluation: Evaluation) -> int:
         """Number of tests really made on an evaluation's windows: a column without values is not tested.
 
@@ -224,6 +232,10 @@ class Cause(ABC, Generic[M]):
         Called with every pane: most panes must cost next to nothing.
         """
         return iter(())
+
+    def may_find_in_whole(self, events: int, alpha: float) -> bool:
+        """Whether it may find something in newest panes in which every event has a value in a bin of every column."""
+        return True
 
     @abstractmethod
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
@@ -291,6 +303,10 @@ class SequentialCause(Cause[None]):
 
     Its findings do not depend on where checkpoints cut the stream: `restore(to_state())` changes nothing.
     """
+
+    def follows(self) -> bool:
+        """Whether it takes panes at all, as its reference and the settings are: else it is never asked to."""
+        return True
 
     @abstractmethod
     def follow(self, pane: Block, labels: LabelTally) -> Iterable[Finding]:

@@ -14,12 +14,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.cached import cached_property
 from monitor.findings import Figures, Finding, FindingKey
 from monitor.judge.causes.around import ALONE, Around
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, places
@@ -31,11 +32,14 @@ from monitor.stats.bins.name_bins import as_extreme, constant_log_chance, hashes
 from monitor.stats.bins.reference_bins import NUMERIC, OUTSIDE, UNSEEN
 from monitor.stats.tallies.block import Block
 from monitor.stats.variance.equal_runs import TIMES_LONGEST
+from monitor.stats.variance.newest_values import NewestValues
 from monitor.text import number, percent
 
 CONSTANT = "constant"
 #: least values of a window, however rare the most frequent value was
 MIN_VALUES = 20
+#: a bound is looser by this share: more than rounding does
+SLACK = 1e-9
 #: most columns have two different values within this many panes
 FEW_PANES = 8
 
@@ -62,10 +66,12 @@ class Constant(Cause[Measured]):
         ),
     )
     explains = ("distribution",)
+    values_for_all_tests = MIN_VALUES
 
     def __init__(self, prepared: PreparedReference, policy: Policy, around: Around = ALONE) -> None:
         super().__init__(prepared, policy)
         self._changed_counts = around.changed_counts
+        self._newest = NewestValues(prepared.width, MIN_VALUES)
 
     @classmethod
     def of_judge(cls, prepared: PreparedReference, policy: Policy, around: Around) -> Self:
@@ -79,6 +85,10 @@ class Constant(Cause[Measured]):
 
     def tests_made(self, evaluation: Evaluation) -> int:
         return int(np.count_nonzero(evaluation.values >= MIN_VALUES))
+
+    def observe(self, pane: Block, base: Block | None) -> None:
+        """What is kept of panes gives a bound, which holds from the start on: it need not be in a checkpoint."""
+        self._newest.add(pane.tally.counts, pane.tally.events)
 
     def measure(self, evaluation: Evaluation) -> Measured:
         """p-value of every window and column that is constant."""
@@ -139,9 +149,17 @@ class Constant(Cause[Measured]):
         is_over = bool(evaluation.of(self).exceedance[window, column] > 1)
         return is_over and self._chance(evaluation, window, column)[0] > 1
 
+    def may_find_in_whole(self, events: int, alpha: float) -> bool:
+        return self._may_find(events, alpha)
+
     def recent_candidates(self, evaluation: Evaluation) -> Iterator[Candidate]:
         """Each column of one value in a run of the newest panes, judged on that run."""
+        alpha = evaluation.alpha
+        if not self._may_find(evaluation.windows.spans[0].events, alpha):  # as mostly
+            return
         for column, run in self._runs(evaluation.windows):
+            if not self._may_be_over(run.spans[0].events, alpha)[column]:
+                continue
             of_run = Evaluation(evaluation.prepared, run, evaluation.alpha)
             if self._is_over(of_run, 0, column):
                 yield self._candidate(of_run, 0, column)
@@ -213,14 +231,30 @@ class Constant(Cause[Measured]):
         """Columns of categories that have a bin each."""
         return np.flatnonzero(~self._by_extremes)
 
+    def _may_find(self, events: int, alpha: float) -> bool:
+        """Whether a column that may have one value only in the newest panes of so many events may be over."""
+        may_be_one = self._newest.may_be_one()
+        if may_be_one is not None and not may_be_one.any():
+            return False
+        may_be_over = self._may_be_over(events, alpha)
+        return bool((may_be_over if may_be_one is None else may_be_over & may_be_one).any())
+
+    def _may_be_over(self, values: int, alpha: float) -> NDArray[np.bool_]:
+        """Columns (C,) that may be over with so many values; others are not, as their values are often equal anyway."""
+        return np.asarray((values - 1) * self._least_log_chance < (1 - SLACK) * math.log(alpha), np.bool_)
+
+    @cached_property
+    def _least_log_chance(self) -> Floats:
+        """(C,) the least log of the chance of each further equal value, whatever the window."""
+        overdispersion = self.prepared.reference.variability.overdispersion.min(1, initial=1.0)
+        return constant_log_chance(np.array(2), self.prepared.modal, overdispersion)
+
     def _runs(self, recent: Windows) -> Iterator[tuple[int, Windows]]:
         """(column, window) of every column whose newest panes hold one value only; the window is as long as possible.
 
         A window that begins before the value got stuck would not be constant yet.
         """
         parts = recent.parts[0][::-1]
-        if not self._may_be_same(parts[0]):
-            return
         for panes in (FEW_PANES, len(parts)):
             same, values = self._over_the_newest(parts[:panes])
             if not same[-1].any():  # so no run is longer
@@ -230,15 +264,6 @@ class Constant(Cause[Measured]):
             panes = int(length[column])
             if values[panes - 1, column] >= MIN_VALUES:
                 yield column, window_of(0, parts[:panes][::-1])
-
-    def _may_be_same(self, pane: Block) -> bool:
-        """Whether any column of a pane may have one value only, or none; most panes have two of each."""
-        if ((pane.tally.lows >= pane.tally.highs) & self._by_extremes).any():
-            return True
-        if not len(self._by_bins):
-            return False
-        bins = pane.tally.counts[self._by_bins, : self.prepared.width]
-        return bool((bins.max(-1, initial=0) == bins.sum(-1)).any())
 
     def _over_the_newest(self, parts: tuple[Block, ...]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """For the newest 1, 2, ... of `parts` (n, newest first): constant columns (n, C), and values (n, C)."""

@@ -161,6 +161,9 @@ class Detectors(SequentialCause):
         place = self.prepared.column_of[settings.on]
         return _Followed(settings, place, self.prepared.columns[place])
 
+    def follows(self) -> bool:
+        return bool(self._followed)
+
     def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
         inside = self.prepared.inside(pane.tally.counts) if self._followed else None
         for followed in self._followed:

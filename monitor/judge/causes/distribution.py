@@ -10,11 +10,12 @@ traffic varies more than the reference does, and where the newest panes show tha
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
+from monitor.cached import cached_property
 from monitor.findings import DOWN, PAGE, UP, Figures, Finding, FindingKey
 from monitor.judge.causes.cause import (
     Candidate,

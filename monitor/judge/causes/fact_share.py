@@ -16,7 +16,7 @@ import numpy as np
 from monitor.findings import Figures, Finding, FindingKey, Span
 from monitor.judge.causes.cause import CauseName, Evaluation, SequentialCause
 from monitor.judge.policy import LEAST_QUALITY_CHANGE, Policy
-from monitor.judge.windows.fact_blocks import MOST_OF_SHARE, FactBlock, FactBlocks
+from monitor.judge.windows.fact_blocks import MOST_OF_SHARE, FactBlocks
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import BASE_EVENTS, Windows
 from monitor.stats.performance.label_tally import LabelTally
@@ -71,10 +71,13 @@ class ShareCause(SequentialCause):
     def detail(self, key: FindingKey, excess: Excess, before: str) -> str:
         """The figures."""
 
+    def follows(self) -> bool:
+        return bool(self.watched)
+
     def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
         """Take the next pane; judge what ends with it once it is as large as a base window."""
         for key, one in self.watched.items():
-            if not one.blocks.add(FactBlock(pane.start_us, pane.end_us, *self.of_tally(key, pane.tally))):
+            if not one.blocks.add((pane.start_us, pane.end_us, *self.of_tally(key, pane.tally))):
                 continue
             excess = one.blocks.excess(one.reference, one.least)
             if excess is not None and excess.exceedance > 1:
@@ -141,8 +144,11 @@ class _OfModel(ShareCause):
             self.watched[FindingKey(self._model, name)] = WatchedShare(known, least, self._blocks)
 
     def of_tally(self, key: FindingKey, tally: Tally) -> tuple[int, int]:
-        hits = int(tally.further[self.counted][0]) if self.counted in tally.further else 0
-        return hits, tally.events + hits
+        further, events = tally.further, tally.events
+        if self.counted not in further:  # as mostly
+            return 0, events
+        hits = int(further[self.counted][0])
+        return hits, events + hits
 
     def of_windows(self, key: FindingKey, windows: Windows, window: int) -> tuple[int, int]:
         hits = int(windows.further(self.counted, 1)[window, 0])

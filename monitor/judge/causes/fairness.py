@@ -140,6 +140,9 @@ class Fairness(SequentialCause):
 
     # windows
 
+    def follows(self) -> bool:
+        return bool(self._groups)
+
     def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
         """Take the pane's predictions, and the labels that came with them and since the last pane."""
         if not self._groups:

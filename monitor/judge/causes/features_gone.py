@@ -89,6 +89,9 @@ class FeaturesGone(Cause[Measured]):
                 partial(self._finding, evaluation, window),
             )
 
+    def may_find_in_whole(self, events: int, alpha: float) -> bool:
+        return False
+
     def recent_candidates(self, evaluation: Evaluation) -> Iterator[Candidate]:
         events = evaluation.windows.spans[0].events
         if self._carried and evaluation.carried[0, self.prepared.features[0]] < events:  # most panes have none

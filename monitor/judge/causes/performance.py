@@ -165,10 +165,11 @@ class Performance(SequentialCause):
 
     def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
         """Take the pane's labels; judges the windows that end with them."""
-        waiting = pane.tally.predictions - labelled(labels, self.errors.meaning.task)
-        self.errors.late.predicted(pane.start_us, max(waiting, 0))
-        cohort = MatureCohort(pane.start_us, pane.end_us, labels)
-        yield from self.errors.take(cohort, pane.tally.records)
+        known = labelled(labels, self.errors.meaning.task)
+        self.errors.late.predicted(pane.start_us, max(pane.tally.predictions - known, 0))
+        if known:
+            cohort = MatureCohort(pane.start_us, pane.end_us, labels)
+            yield from self.errors.take(cohort, pane.tally.records)
 
     def take_late(self, until_us: int) -> Iterator[Finding]:
         """What is found with the cohorts of late labels that may be judged now."""

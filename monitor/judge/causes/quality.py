@@ -67,6 +67,7 @@ class Quality(Cause[QualityTails]):
     names = tuple(NAMES[name] for name in QUALITY_COUNTS)
 
     state_name = "hits"
+    values_for_all_tests = 1
 
     def __init__(self, prepared: PreparedReference, policy: Policy) -> None:
         super().__init__(prepared, policy)
@@ -140,6 +141,9 @@ class Quality(Cause[QualityTails]):
                 partial(self._began, evaluation.windows, at),
                 partial(self._finding, evaluation, at, severity, reason, newest),
             )
+
+    def may_find_in_whole(self, events: int, alpha: float) -> bool:
+        return False
 
     def recent_candidates(self, evaluation: Evaluation) -> Iterator[Candidate]:
         if evaluation.has_hits:  # most panes have none

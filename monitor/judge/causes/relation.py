@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.cached import cached_property
 from monitor.findings import PAGE, SEVERITY_RANK, TICKET, Figures, Finding, FindingKey
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation, places
 from monitor.judge.comparison.column_change import column_has_changed

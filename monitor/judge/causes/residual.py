@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Final
 
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
+from monitor.cached import cached_property
 from monitor.findings import Finding, FindingKey
 from monitor.judge.attribution.score_parts import ScoreParts
 from monitor.judge.causes.cause import Candidate, Cause, Evaluation, places

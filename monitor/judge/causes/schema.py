@@ -92,7 +92,8 @@ class Schema(SequentialCause):
 
     def follow(self, pane: Block, labels: LabelTally) -> Iterator[Finding]:
         """Take the next pane; judge the sample once it is large enough."""
-        counts = {name: counted for name, counted in pane.tally.further.items() if is_of_sample(name)}
+        further = pane.tally.further
+        counts = {name: counted for name, counted in further.items() if is_of_sample(name)} if further else {}
         if not counts:
             return
         start = self._open.start_us if self._open.events else pane.start_us

@@ -93,12 +93,13 @@ class TrafficRate(SequentialCause):
         self._ends = []
         if self._traffic is None or not tally.events:
             return
-        if not in_time(tally):
+        events = in_time(tally)
+        if not events:
             self._ahead += tally.events
             return
         self._take(tally)
         self._ahead = 0
-        yield from self._rate(self._traffic, pane)
+        yield from self._rate(self._traffic, pane, events)
 
     def skip(self, pane: Block) -> None:
         """Events in an excluded time end a stop, and no window of the rate reaches over it."""
@@ -115,7 +116,8 @@ class TrafficRate(SequentialCause):
             self._ends, self._has_stopped = [FindingEnd(self._key, back, reason)], False
         self._last_us = max(self._last_us, tally.last_us)
 
-    def _rate(self, traffic: Traffic, pane: Block) -> Iterator[Finding]:
+    def _rate(self, traffic: Traffic, pane: Block, events: int) -> Iterator[Finding]:
+        """Count so many events of the pane; judges the steps that are over."""
         if not traffic.levels or not traffic.in_panes_of(pane.end_us - pane.start_us):
             return
         step = pane.start_us // traffic.step_us
@@ -128,7 +130,7 @@ class TrafficRate(SequentialCause):
             if rate is not None and rate.exceedance > 1:
                 yield self._changed(traffic, rate, (self._newest + passed) * traffic.step_us)
             self._steps, self._newest = [*self._steps, *[0] * passed][-_KEPT:], step
-        self._steps[-1] += in_time(pane.tally)
+        self._steps[-1] += events
 
     def _alpha(self, traffic: Traffic) -> float:
         return TicketBudget(tests_of(traffic)).alpha(traffic.step_us)

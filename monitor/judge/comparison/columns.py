@@ -6,12 +6,12 @@ The two kinds are kept apart: padded to the widest category, a number column wou
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.cached import cached_property
 from monitor.judge.windows.prepared_reference import FASTER, Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows
 from monitor.judge.windows.season import SideSeason, time_of, times_of

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Final
 
 import numpy as np
 
+from monitor.cached import cached_property
 from monitor.judge.comparison.columns import EVERY, Compared, Comparison, Flags, Ints
 from monitor.judge.windows.prepared_reference import DISTANCE_FACTOR, Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows

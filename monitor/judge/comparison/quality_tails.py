@@ -6,11 +6,11 @@ In most evaluations cheap bounds show that nothing is over its threshold, and no
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.cached import cached_property
 from monitor.judge.comparison.near_range import NearRange
 from monitor.judge.windows.prepared_reference import Floats, PreparedReference
 from monitor.judge.windows.pyramid import Windows

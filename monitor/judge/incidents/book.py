@@ -103,6 +103,9 @@ class IncidentBook:
 
         `at_once`: what opens is reported now, because no base window may close for long.
         """
+        found = list(found)
+        if not (found or base_window or self.open or self.incident):  # as mostly
+            return []
         transitions: list[Transition] = []
         ended: list[str] = []
         if base_window:

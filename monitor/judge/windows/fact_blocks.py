@@ -34,15 +34,18 @@ class FactBlocks:
         self._least, self._kept = least, kept
         #: the newest last
         self.closed: list[FactBlock] = []
-        self._open: FactBlock | None = None
+        self._open: tuple[int, int, int, int] | None = None
 
-    def add(self, part: FactBlock) -> bool:
-        """Add the next events, which may be older; whether a block closes with them."""
-        start, end, hits, events = self._open or (part.start_us, part.end_us, 0, 0)
-        self._open = FactBlock(min(start, part.start_us), max(end, part.end_us), hits + part.hits, events + part.events)
-        if self._open.events < self._least:
+    def add(self, part: tuple[int, int, int, int]) -> bool:
+        """Add the next events, as the fields of a block, which may be older; whether a block closes with them."""
+        known = self._open
+        if known is not None:
+            start, end, hits, events = known
+            part = (min(start, part[0]), max(end, part[1]), hits + part[2], events + part[3])
+        if part[3] < self._least:
+            self._open = part
             return False
-        self.closed, self._open = [*self.closed, self._open][-self._kept :], None
+        self.closed, self._open = [*self.closed, FactBlock(*part)][-self._kept :], None
         return True
 
     def excess(self, reference: FactShare, least_effect: float) -> Excess | None:

@@ -57,6 +57,30 @@ class LabelBlock:
     in_segments: Floats | None = None
     segments_json: bytes = b""
 
+    def parts(self) -> tuple[int, int, LabelTally, Records]:
+        """What it is made of."""
+        return self.start_us, self.end_us, self.tally, self.records
+
+
+@dataclass(slots=True)
+class _Filling:
+    """A base window that is filling: cohorts are added to it, and what is judged is made of it once it is full."""
+
+    start_us: int
+    end_us: int
+    tally: LabelTally
+    records: Records
+
+    def add(self, start_us: int, end_us: int, tally: LabelTally, records: Records) -> None:
+        """Add a cohort."""
+        self.start_us, self.end_us = min(self.start_us, start_us), max(self.end_us, end_us)
+        self.tally.merge(tally)
+        self.records = _wider(self.records, records)
+
+    def copied(self) -> tuple[int, int, LabelTally, Records]:
+        """What it is made of now."""
+        return self.start_us, self.end_us, self.tally.copy(), self.records
+
 
 class LabelWindow(NamedTuple):
     """One window: `length` in base windows (of labels), its blocks, and the moments (F, 4) of the judged errors."""
@@ -101,7 +125,7 @@ class LabelPyramid:
         self.levels: list[list[LabelBlock]] = [[] for _ in range((longest // BLOCKS).bit_length())]
         self.lengths = longest.bit_length()
         self.closed = 0
-        self.open: LabelBlock | None = None
+        self._filling: _Filling | None = None
         #: the windows that ended, for whoever writes them down; not state
         self.ended: deque[LabelWindow] = deque(maxlen=_KEPT)
 
@@ -110,16 +134,24 @@ class LabelPyramid:
         """The longest length in base windows."""
         return 1 << (self.lengths - 1)
 
+    @property
+    def open(self) -> LabelBlock | None:
+        """The base window that is filling, as it is now."""
+        return None if self._filling is None else self._block(*self._filling.copied())
+
     def add(self, start_us: int, end_us: int, tally: LabelTally, records: Records) -> list[LabelWindow]:
         """Add the next cohort; returns the windows that end with it, shortest first: none while a base window fills."""
         if not self._rows(tally):
             return []
-        cohort = self._block(start_us, end_us, tally.copy(), dict(records))
-        self.open = cohort if self.open is None else self._merged(self.open, cohort)
-        if self.open.rows < BASE_LABELS:
+        filling = self._filling
+        if filling is None:
+            filling = self._filling = _Filling(start_us, end_us, tally.copy(), dict(records))
+        else:
+            filling.add(start_us, end_us, tally, records)
+        if self._rows(filling.tally) < BASE_LABELS:
             return []
-        closed, self.open = self.open, None
-        windows = self._close(closed)
+        self._filling = None
+        windows = self._close(self._block(filling.start_us, filling.end_us, filling.tally, filling.records))
         self.ended.extend(windows)
         return windows
 
@@ -198,7 +230,8 @@ class LabelPyramid:
 
     def to_state(self) -> dict[str, Any]:
         """A tree of plain values and arrays."""
-        held = [] if self.open is None else [self.open]
+        filling = self.open
+        held = [] if filling is None else [filling]
         levels = [Later(partial(_pack, tuple(blocks))) for blocks in (held, *self.levels)]  # blocks never change
         return {"closed": self.closed, "levels": levels}
 
@@ -206,7 +239,7 @@ class LabelPyramid:
         """Back from `to_state`."""
         self.closed = state["closed"]
         held, *levels = (_unpack(blocks, self._block) for blocks in state["levels"])
-        self.open = held[0] if held else None
+        self._filling = _Filling(*held[0].parts()) if held else None
         self.levels = levels
 
 

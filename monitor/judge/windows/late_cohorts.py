@@ -48,10 +48,12 @@ class LateCohorts:
     def predicted(self, at_us: int, predictions: int) -> None:
         """Count predictions of a pane that begins at that time, without those that came with their label."""
         start_us = at_us // self._width_us * self._width_us
-        self._predictions[start_us] = self._predictions.get(start_us, 0) + predictions
-        oldest = start_us - self._horizon_us - 2 * self._width_us
-        if min(self._predictions) < oldest:
-            self._predictions = {start: n for start, n in self._predictions.items() if start >= oldest}
+        known = self._predictions.get(start_us)
+        self._predictions[start_us] = predictions if known is None else known + predictions
+        if known is None:  # what is too old for it is left out; they are in time order, as panes are
+            oldest = start_us - self._horizon_us - 2 * self._width_us
+            while (first := next(iter(self._predictions))) < oldest:
+                del self._predictions[first]
 
     def add(self, start_us: int, change: LabelTally) -> None:
         """Add labels of a cohort, and take back those that were replaced or retracted."""

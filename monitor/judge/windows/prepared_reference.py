@@ -5,12 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.cached import cached_property
 from monitor.clock import DAY_US
 from monitor.findings import Span
 from monitor.reference.column import FEATURE, Column

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from monitor.count.exchange import Pane
 from monitor.events import Partition
 from monitor.findings import Span
+from monitor.stats.bins.reference_bins import QUALITY_COUNTS
 from monitor.stats.tallies.block import Block
 from monitor.stats.tallies.further import is_of_sample
 from monitor.stats.tallies.later import Later
@@ -25,6 +26,9 @@ Records = dict[Partition, tuple[int, int]]
 BASE_EVENTS: Final = 250
 #: least events of the newest panes together before their quality counts are tested
 RECENT_EVENTS: Final = 50
+#: the newest panes are looked at once so many of their events are new, a sixteenth of them at most: where a pane holds
+#: one event, every look would be at nearly the same ones
+RECENT_STEP: Final = 1 << ((RECENT_EVENTS // 16).bit_length() - 1)
 #: blocks kept per level
 BLOCKS: Final = 64
 
@@ -100,7 +104,7 @@ class BaseWindow:
     def __init__(self) -> None:
         self.open: Block | None = None
 
-    def add(self, pane: Pane) -> Block | None:
+    def add(self, pane: Pane | Block) -> Block | None:
         """The base window this pane completes, if it does."""
         if self.open is None:
             self.open = Block(pane.start_us, pane.end_us, pane.tally.copy())
@@ -125,10 +129,14 @@ class RecentPanes:
 
     def add(self, pane: Pane) -> Windows | None:
         """Add a pane; returns the window of the newest panes once they hold enough events."""
-        self.push(Block(pane.start_us, pane.end_us, pane.tally))
+        self.take(Block(pane.start_us, pane.end_us, pane.tally))
+        return self.window()
+
+    def take(self, block: Block) -> None:
+        """Take the next pane in, and leave out what is not needed any more."""
+        self.push(block)
         while self._events - self.panes[0].tally.events >= RECENT_EVENTS:
             self._pop()
-        return self._window() if self._events >= RECENT_EVENTS else None
 
     def push(self, block: Block) -> None:
         """Take the next pane in."""
@@ -149,6 +157,9 @@ class RecentPanes:
         self._counts, self._sums = np.zeros_like(first.counts), np.zeros_like(first.sums)
         self._lows, self._highs = np.empty((0, len(first.lows))), np.empty((0, len(first.lows)))
         self._free = []
+        # one that is counted among the quality counts makes a sum far too large
+        self._in_bins = np.ones(first.counts.shape[1], np.int64)
+        self._in_bins[-len(QUALITY_COUNTS) :] = 1 << 40
 
     def _grow(self) -> None:
         rows, columns = self._lows.shape
@@ -165,11 +176,25 @@ class RecentPanes:
         self._lows[row], self._highs[row] = np.inf, -np.inf
         self._free.append(row)
 
-    def _window(self) -> Windows:
+    def span(self) -> Span | None:
+        """The time and the events of the newest panes, None while they are too few events."""
+        if self._events < RECENT_EVENTS:
+            return None
+        return Span(self.panes[0].start_us, self.panes[-1].end_us, self._events)
+
+    def are_whole(self) -> bool:
+        """Whether every event has a value in a bin of every column: in most newest panes it is so."""
+        return bool((self._counts @ self._in_bins == self._events).all())
+
+    def window(self) -> Windows | None:
+        """The newest panes as one window, None while they are too few events."""
+        span = self.span()
+        if span is None:
+            return None
         panes = tuple(self.panes)
         return Windows(
             (0,),
-            (Span(panes[0].start_us, panes[-1].end_us, self._events),),
+            (span,),
             self._counts.copy()[None],
             self._sums.copy()[None],
             self._lows.min(0)[None],
@@ -306,7 +331,7 @@ def _joined(several: list[Windows]) -> Windows:
 
 def for_windows(tally: Tally) -> Tally:
     """The tally without the counts of the sample, which only sequential causes use: they are many."""
-    if not any(map(is_of_sample, tally.further)):
+    if not tally.further or not any(map(is_of_sample, tally.further)):
         return tally
     return replace(tally, further={name: of for name, of in tally.further.items() if not is_of_sample(name)})
 

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit, xlogy
 
+from monitor.cached import cached_property
 from monitor.stats.testing.directions import LEAST_MOVE, NO_GROUP, Directions, Floats, Ints, group_sizes
 from monitor.stats.variance.long_run import LongRun
 
