@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.clock import Clock
+from monitor.decode.table_rows import TableRows
 from monitor.errors import UsageError
 from monitor.events import Partition
 from monitor.records import Change, RecordBatch
@@ -39,6 +40,11 @@ class FileBlock(NamedTuple):
     def of(cls, records: Sequence[FileRecord]) -> FileBlock:
         offsets, lines, values = zip(*records, strict=True)
         return cls(np.array(offsets, np.int64), np.array(lines, np.int64), list(values))
+
+    @property
+    def size(self) -> int:
+        """About how many bytes are held."""
+        return self.values.size if isinstance(self.values, TableRows) else sum(map(len, self.values))
 
     def cut(self, begin: int, end: int) -> FileBlock:
         """Some of its records."""
@@ -101,6 +107,15 @@ def _gathered(records: Iterator[FileRecord]) -> Iterator[FileBlock]:
         yield FileBlock.of(block)
 
 
+def _numbered(parts: Iterator[TableRows]) -> Iterator[FileBlock]:
+    count = 0
+    for part in parts:
+        if len(part):
+            offsets = np.arange(count, count + len(part))
+            yield FileBlock(offsets, offsets + 1, part)
+            count += len(part)
+
+
 def _some(records: Iterator[FileRecord]) -> Iterator[FileRecord]:
     held = 0
     for record in islice(records, _GATHERED):
@@ -139,7 +154,7 @@ def parquet_rows(
     except ModuleNotFoundError as error:
         raise UsageError(f"{name}: a .parquet file needs {error.name}; run: pip install 'driftd[parquet]'") from None
     rows = ParquetRows(name, file, columns, longest, texts=texts)
-    return Records(rows, _gathered(rows.events()), list, rows.in_time_order)
+    return Records(rows, _numbered(rows.parts()), list, rows.in_time_order)
 
 
 class OneFile:
@@ -173,14 +188,17 @@ class OneFile:
             rest = self._ahead.cut(len(part.values), len(self._ahead.values))
             parts.append(part)
             count += len(part.values)
-            size += sum(map(len, part.values))
-            self._ahead = rest if rest.values else next(self._blocks, None)
+            size += part.size
+            self._ahead = rest if len(rest.values) else next(self._blocks, None)
+            if isinstance(part.values, TableRows):  # its columns stay together
+                break
         self._close_at_end()
         offsets = np.concatenate([part.offsets for part in parts])
+        values = parts[0].values if len(parts) == 1 else [value for part in parts for value in part.values]
         return [
             RecordBatch(
                 partition=self._partition,
-                values=[value for part in parts for value in part.values],
+                values=values,
                 offsets=offsets,
                 times_ms=None,
                 next_offset=int(offsets[-1]) + 1,
