@@ -102,10 +102,12 @@ def tables(draw: st.DrawFn) -> Any:  # noqa: ANN401  # a table of pyarrow
         "prediction": pa.array(["x"] * rows),
     }
     found = {name: usual[name] for name in usual if draw(st.integers(0, 9)) or name == "ts"}
-    for name in draw(st.lists(st.sampled_from([*FIELDS, "where", "else", "left"]), max_size=2, unique=True)):
+    for name in draw(
+        st.lists(st.sampled_from([*FIELDS, "where", "else", "left"]), max_size=draw(st.integers(0, 2)), unique=True)
+    ):
         found[name] = column(TIMES if name == "ts" else KINDS, nulls=draw(st.booleans()))
     for name in draw(st.lists(st.sampled_from(["a", "b", "c", "d", "e", "f\x02", ""]), max_size=5, unique=True)):
-        found[name] = column(KINDS[:-5] if draw(st.booleans()) else KINDS, nulls=draw(st.booleans()))
+        found[name] = column(KINDS[:11] if draw(st.integers(0, 3)) else KINDS, nulls=draw(st.booleans()))
     return pa.table(found)
 
 
