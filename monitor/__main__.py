@@ -6,8 +6,13 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import Final
 
 from monitor.exit_codes import DONE, INTERRUPTED, SIGNALLED
+
+#: for NumPy, before it is imported: its products of small matrices cost many times as much where several threads share
+#: them, and wait for each other on a machine that has other work
+ONE_THREAD: Final = ("OPENBLAS_NUM_THREADS", "1")
 
 
 def exit_on_signal(number: int, _frame: FrameType | None) -> None:
@@ -28,6 +33,7 @@ def main() -> int:
     handles_sigint = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # ignored in background jobs of a shell
     if handles_sigint:
         signal.signal(signal.SIGINT, exit_on_signal)
+    os.environ.setdefault(*ONE_THREAD)
     from monitor.cli.parser import main as run_command  # noqa: PLC0415  # after the handlers
 
     def imported() -> None:

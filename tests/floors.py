@@ -33,7 +33,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "decode": (
             "raw columns surveyed values derived native.rows native.wrong native.probabilities "
             "native.blocks native.gather native.wrapping native.reference_decoder native.fast_decoder native.versions "
-            "native.trees native.many native.raw_fields native.decoder "
+            "native.trees native.many native.raw_fields native.decoder table_rows table_decoder "
             "encodings.encoding encodings.json encodings.framing encodings.plain encodings.avro "
             "encodings.proto_text encodings.protobuf layout fields.paths fields.layout fields.structs "
             "fields.outside fields.fan_out fields.compiled fields.observed fields.suggest layout_decoder formats.call "
@@ -98,7 +98,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "registry": "client",
         "sources": (
-            "streams merge_by_time until_offsets copies recordings csv_rows parquet_cells parquet_rows writing "
+            "streams merge_by_time until_offsets copies recordings csv_rows parquet_cells parquet_columns parquet_rows writing "
             "kinds readers files event_times whole_calls"
         ),
         "state": (

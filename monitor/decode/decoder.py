@@ -19,6 +19,7 @@ from monitor.decode.native.rows import NativeRows
 from monitor.decode.pairing_decoder import PairingDecoder
 from monitor.decode.platform import READERS, WHOLE_CALLS, AsCaptured, PlatformLayout
 from monitor.decode.raw import OneEvent, RawFields
+from monitor.decode.table_decoder import TableDecoder
 from monitor.errors import TransientError, UsageError
 from monitor.events import ModelKey
 from monitor.records import RecordBatch, RegisteredSchema, SchemaId, Schemas
@@ -82,7 +83,7 @@ def no_registry(schema: SchemaId) -> RegisteredSchema:
 #: creates a decoder
 Format = Callable[[Shapes, Rules], Decoder]
 #: decoders of their own for JSON, by the name in `inputs[].format`; every other one is made of an encoding and a layout
-FORMATS: Final[dict[str, Format]] = {"native": NativeDecoder}
+FORMATS: Final[dict[str, Format]] = {"native": TableDecoder}
 #: record trees to native events, by the name in `inputs[].format`
 LAYOUTS: Final[dict[str, Callable[[Input], Layout]]] = {
     "native": lambda _: NativeLayout(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
@@ -23,7 +24,7 @@ from monitor.sources.streams import Stream, is_pipe, opened, shown_name
 
 #: records in a batch: they share what a turn of the loop costs whatever was read, and the decoder takes a part of them
 #: at a time
-CHUNK: Final = 2_000
+CHUNK: Final = 8_000
 #: files that are not read from their beginning to their end
 _SOUGHT: Final = (RECORDINGS, PARQUET)
 
@@ -166,7 +167,8 @@ class Files:
             if records.in_time_order():
                 return self._unsorted(partition, records)
             with contextlib.closing(records.file):
-                values = ((line, value) for _, line, value in records.records)
+                blocks = (zip(block.lines.tolist(), block.values, strict=True) for block in records.blocks)
+                values = chain.from_iterable(blocks)
                 times = self._times(partition, times_of)
                 self._sorted[path] = SortedRecords(shown_name(path), values, times, chunk=self._chunk)
                 self._notes += records.notes()

@@ -7,7 +7,7 @@ import io
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, overload
 
 import msgspec
 import numpy as np
@@ -15,13 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import UNSET
 
+from monitor.decode.table_rows import Predictions, TableRows
 from monitor.errors import UsageError
 from monitor.sources.csv_rows import TAG, TEXTS, VALUES, missing_columns
 from monitor.sources.parquet_cells import cells_of, event_times, times_of
-from monitor.sources.streams import BATCH_BYTES, stand_in
+from monitor.sources.parquet_columns import predictions_of
+from monitor.sources.streams import READ_BYTES, stand_in
 
-#: most rows that are converted at once
-_ROWS: Final = 1_000
+#: most rows that are read at once
+_ROWS: Final = 4_000
 #: times that are looked at at once
 _TIMES: Final = 1 << 16
 _BUFFER: Final = 1 << 16
@@ -65,19 +67,32 @@ class ParquetRows:
         self.size = sum(_packed_bytes(self._file.metadata))
         self._number = 0
 
-    def events(self) -> Iterator[tuple[int, int, bytes]]:
-        """Yield (row number from 0, row number from 1, value as JSON) of each row.
+    def parts(self) -> Iterator[TableRows]:
+        """The rows, some at a time; the value of each is its JSON.
 
         Raises:
             UsageError: the file is damaged.
         """
-        encode, longest = msgspec.json.Encoder().encode, self._longest
         for batch in self._batches():
-            for row in self._rows(batch):
-                value = encode(row)
-                self._number += 1
-                is_too_long = longest is not None and len(value) > longest
-                yield self._number - 1, self._number, stand_in(longest) if is_too_long else value
+            yield _Part(self, batch)
+            self._number += batch.num_rows
+
+    def json_of(self, batch: Any) -> list[bytes]:  # noqa: ANN401  # a record batch of pyarrow
+        """The JSON of each row."""
+        encode, longest = msgspec.json.Encoder().encode, self._longest
+        values = [encode(row) for row in self._rows(batch)]
+        if longest is None or max(map(len, values), default=0) <= longest:
+            return values
+        return [stand_in(longest) if len(value) > longest else value for value in values]
+
+    def predictions(self, batch: Any) -> Predictions | None:  # noqa: ANN401  # as above
+        """See `TableRows`."""
+        if self._texts is not None or not batch.num_rows:
+            return None
+        with self._reading():
+            found = predictions_of(dict(zip(batch.schema.names, batch.columns, strict=True)), self._columns)
+        is_short = found is not None and (self._longest is None or found.most_bytes <= self._longest)
+        return found if is_short else None
 
     def in_time_order(self) -> bool:
         """Whether no row's event time is certainly or possibly before that of a row above it.
@@ -155,6 +170,52 @@ class ParquetRows:
         self._file.close()
 
 
+class _Part(TableRows):
+    """Some rows of a file; `batch` is a record batch of pyarrow."""
+
+    def __init__(self, rows: ParquetRows, batch: Any) -> None:  # noqa: ANN401  # as above
+        self._rows, self._batch = rows, batch
+        self._json: list[bytes] | None = None
+
+    def __len__(self) -> int:
+        count: int = self._batch.num_rows
+        return count
+
+    @overload
+    def __getitem__(self, at: int) -> bytes: ...
+    @overload
+    def __getitem__(self, at: slice) -> TableRows: ...
+    def __getitem__(self, at: int | slice) -> bytes | TableRows:
+        if isinstance(at, int):
+            return self._values()[at]
+        first, last, step = at.indices(len(self))
+        return self.at(range(first, last, step)) if step != 1 else self._cut(first, max(last - first, 0))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._values())
+
+    def _cut(self, first: int, count: int) -> _Part:
+        part = _Part(self._rows, self._batch.slice(first, count))
+        part._json = None if self._json is None else self._json[first : first + count]
+        return part
+
+    def at(self, places: Sequence[int]) -> TableRows:
+        return _Part(self._rows, self._batch.take(pa.array(places, pa.int64())))
+
+    @property
+    def size(self) -> int:
+        size: int = self._batch.nbytes
+        return size
+
+    def predictions(self) -> Predictions | None:
+        return self._rows.predictions(self._batch)
+
+    def _values(self) -> list[bytes]:
+        if self._json is None:
+            self._json = self._rows.json_of(self._batch)
+        return self._json
+
+
 def _packed_bytes(metadata: Any) -> Iterator[int]:  # noqa: ANN401  # of pyarrow
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
         yield sum(group.column(at).total_compressed_size for at in range(group.num_columns))
@@ -163,7 +224,7 @@ def _packed_bytes(metadata: Any) -> Iterator[int]:  # noqa: ANN401  # of pyarrow
 def _rows_at_once(metadata: Any) -> int:  # noqa: ANN401  # of pyarrow
     groups = [metadata.row_group(at) for at in range(metadata.num_row_groups)]
     largest = max((one.total_byte_size / max(one.num_rows, 1) for one in groups), default=0.0)
-    return max(1, min(_ROWS, int(BATCH_BYTES / max(largest, 1.0))))
+    return max(1, min(_ROWS, int(READ_BYTES / max(largest, 1.0))))
 
 
 def _objects(columns: Mapping[str, Sequence[object]], count: int) -> Iterable[object]:

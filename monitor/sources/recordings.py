@@ -15,7 +15,7 @@ from monitor.clock import Clock
 from monitor.errors import UsageError
 from monitor.events import Partition
 from monitor.records import Change, Envelope, OffsetGap, RecordBatch
-from monitor.sources.streams import BATCH_BYTES, Line, Stream, stand_in
+from monitor.sources.streams import READ_BYTES, Line, Stream, stand_in
 
 ENDINGS: Final = (".records.jsonl", ".records.jsonl.gz", ".records.jsonl.zst")
 
@@ -188,7 +188,7 @@ class Recordings:
                 continue
             rows.append(self._cut(stream, line) if line[2] else _decoded(stream, line, _LINES))
             size += len(line[1])
-            if len(rows) == chunk or size > BATCH_BYTES:
+            if len(rows) == chunk or size > READ_BYTES:
                 break
         return rows
 

@@ -11,7 +11,7 @@ import io
 import os
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
@@ -47,6 +47,8 @@ _UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 #: bytes of records after which a batch ends
 BATCH_BYTES: Final = 16 * 1024 * 1024
+#: ... of a file that is read from its beginning to its end
+READ_BYTES: Final = 2 * 1024 * 1024
 
 
 def stand_in(longest: int | None) -> bytes:
@@ -56,6 +58,25 @@ def stand_in(longest: int | None) -> bytes:
 
 #: a line: its number from 1, its bytes with their end, and whether it was cut because it is too long
 Line: TypeAlias = tuple[int, bytes, bool]
+
+
+class Lines(NamedTuple):
+    """Lines one after the other, without their ends: the number of the first one from 1, their bytes, and the places of
+    those that were cut because they are too long."""
+
+    first: int
+    lines: list[bytes]
+    cut: Collection[int]
+
+    @classmethod
+    def of(cls, first: int, block: bytes, size: int) -> Lines:
+        """Of whole lines with their ends; those of `size` bytes or more are cut."""
+        lines = block.split(b"\n")
+        del lines[-1]
+        cut = {at for at, line in enumerate(lines) if len(line) >= size} if size <= len(block) else frozenset()
+        for at in cut:
+            lines[at] = lines[at][:_BEGINNING]
+        return cls(first, [line.rstrip(b"\r") for line in lines] if b"\r" in block else lines, cut)
 
 
 class _Decompressor(Protocol):
@@ -203,6 +224,32 @@ class Stream:
                 else:
                     self._skip_line()
                     yield number, line[:_BEGINNING], True
+        except READ_ERRORS as error:
+            raise self.damage(number + 1, error) from error
+
+    def blocks(self, longest: int | None = None) -> Iterator[Lines]:
+        """The same lines without their ends, as many at a time as the buffer holds whole.
+
+        Raises:
+            UsageError: as `lines`.
+        """
+        number, size = 0, sys.maxsize if longest is None else longest + _LINE_END + 1
+        try:
+            while held := self.buffer.peek(1):
+                end = held.rfind(b"\n") + 1
+                if number and end:
+                    lines = Lines.of(number + 1, self.buffer.read(end), size)  # what is in the buffer is not read again
+                    number += len(lines.lines)
+                    yield lines
+                    continue
+                line, cut = self.buffer.readline(size), False
+                number += 1
+                if number == 1:
+                    _, line, cut = self._first(line, size)
+                elif len(line) == size and not line.endswith(b"\n"):
+                    self._skip_line()
+                    line, cut = line[:_BEGINNING], True
+                yield Lines(number, [line.rstrip(b"\r\n")], {0} if cut else frozenset())
         except READ_ERRORS as error:
             raise self.damage(number + 1, error) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -52,3 +53,20 @@ os.kill(os.getpid(), signal.SIGINT)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (130, b"")
+
+
+def test_small_products_are_not_shared_by_threads_unless_they_are_asked_for() -> None:
+    program = """
+import os
+from monitor import __main__
+from monitor.cli import parser
+parser.main = lambda imported: 0
+__main__.main()
+print(os.environ["OPENBLAS_NUM_THREADS"])
+"""
+    others = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    for given, threads in (({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")):
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=others | given, capture_output=True, text=True, check=True, timeout=60
+        )
+        assert done.stdout.strip() == threads

@@ -288,3 +288,10 @@ def _hashed(names: Sequence[bytes | None], whose: Sequence[tuple[str, ...]]) -> 
 
 def _seed(*names: str) -> int:
     return _DIGEST("\0".join(names).encode())
+
+
+def keys_of_ids(model: str, version: str, ids: Sequence[str]) -> tuple[_Keys, _Keys]:
+    """The `id_key` and the `join_key` of the ids of one model version."""
+    names = list(map(str.encode, ids))
+    seeds = (_seed(model, version), _seed(model))
+    return tuple(np.fromiter(map(_DIGEST, names, repeat(seed)), np.uint64, len(names)) for seed in seeds)  # type: ignore[return-value]  # two

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Final, Generic, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -25,6 +27,9 @@ Object = dict[str, Any]
 #: spreads offsets over places, whatever their steps
 _SPREAD: Final = 0xD6E8FEB86659FD93
 _DECODE: Final = msgspec.json.Decoder().decode
+#: decoders that are kept, of so many orders of features
+_STRUCTS: Final = 64
+_F = TypeVar("_F")
 
 
 def raw_fields(batch: RecordBatch, events: Events, group: Group, content_of: Callable[[int], object]) -> RawFields:
@@ -32,15 +37,113 @@ def raw_fields(batch: RecordBatch, events: Events, group: Group, content_of: Cal
 
     `content_of` returns the event, or the list of events, of the record at a place in the batch.
     """
-    objects = list(_objects(batch, events, group, content_of))
+    objects = _fast_objects(batch, events, group)
+    if objects is None:
+        objects = [None] * len(group.rows)
+    slow = [at for at, one in enumerate(objects) if one is None]
+    others: list[Object | None] = [None] * len(objects)
+    if slow:
+        rest = group if len(slow) == len(objects) else replace(group, rows=group.rows[slow])
+        for at, one in zip(slow, _objects(batch, events, rest, content_of), strict=True):
+            others[at] = one
     is_prediction = events.kind[group.rows] == PREDICTION
-    scores = [one.get("scores") if given else None for one, given in zip(objects, is_prediction.tolist(), strict=True)]
+    scores = _given(objects, others, "scores")
+    if not is_prediction.all():
+        scores = [one if given else None for one, given in zip(scores, is_prediction.tolist(), strict=True)]
     return RawFields(
-        features=_columns([one.get("features") for one in objects]),
+        features=_joined(
+            _columns_of_structs(objects), _columns([None if one is None else one.get("features") for one in others])
+        ),
         score_classes=_rows_by_name(scores),
-        unread=_rows_by_name(objects, FIELDS),
-        tags=_columns([one.get("tags") for one in objects]),
+        unread=_rows_by_name(others, FIELDS),
+        tags=_columns(_given(objects, others, "tags")),
     )
+
+
+class _Event(msgspec.Struct, Generic[_F], forbid_unknown_fields=True, gc=False):
+    """An event with no field that nobody reads; of `features` a struct of all names that the first event has."""
+
+    features: _F
+    scores: Any = None
+    tags: Any = None
+    type: Any = None
+    id: Any = None
+    model: Any = None
+    version: Any = None
+    ts: Any = None
+    prediction: Any = None
+    score: Any = None
+    label: Any = None
+    value: Any = None
+    outcomes: Any = None
+
+
+@lru_cache(_STRUCTS)
+def _decoder_of(names: tuple[str, ...]) -> Callable[[bytes], _Event[Any]] | None:
+    """What decodes events with features of exactly these names; None if msgspec refuses a name."""
+    fields = [(f"f{at}", Any) for at in range(len(names))]
+    renamed = {f"f{at}": name for at, name in enumerate(names)}
+    try:
+        features = msgspec.defstruct("Features", fields, rename=renamed, forbid_unknown_fields=True, gc=False)
+    except ValueError:
+        return None
+    generic: Any = _Event
+    decode: Callable[[bytes], _Event[Any]] = msgspec.json.Decoder(generic[features]).decode
+    return decode
+
+
+def _fast_objects(batch: RecordBatch, events: Events, group: Group) -> list[_Event[Any] | None] | None:
+    """The event of each row whose record holds no other, with the names of the first one; None where there is none."""
+    offsets = events.offset[group.rows]
+    if not len(offsets) or (offsets[1:] == offsets[:-1]).any():
+        return None
+    records = np.searchsorted(batch.offsets, offsets).tolist()
+    values = cast("list[bytes]", [batch.values[record] for record in records])
+    try:
+        first = _DECODE(values[0])
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    features = first.get("features") if type(first) is dict else None
+    decode = _decoder_of(tuple(features)) if type(features) is dict and features else None
+    if decode is None:
+        return None
+    found: list[_Event[Any] | None] = []
+    rest = iter(values)
+    while len(found) < len(values):
+        try:
+            found.extend(map(decode, rest))  # the events before an error are kept
+        except (msgspec.DecodeError, RecursionError):
+            found.append(None)
+    return found
+
+
+def _given(
+    events: Sequence[_Event[Any] | None], objects: Sequence[Object | None], name: str
+) -> list[Mapping[str, object] | None]:
+    """One field of all events: of those that were decoded fast, and of the others."""
+    return [
+        getattr(event, name) if event is not None else None if one is None else one.get(name)
+        for event, one in zip(events, objects, strict=True)
+    ]
+
+
+def _columns_of_structs(events: Sequence[_Event[Any] | None]) -> dict[str, RawColumn]:
+    """The features of events that were decoded fast."""
+    rows = [row for row, event in enumerate(events) if event is not None]
+    if not rows:
+        return {}
+    structs = [event.features for event in events if event is not None]
+    columns = zip(*map(msgspec.structs.astuple, structs), strict=True)
+    at = np.array(rows, np.int64)
+    return {
+        name: RawColumn(at, column) for name, column in zip(structs[0].__struct_encode_fields__, columns, strict=True)
+    }
+
+
+def _joined(columns: dict[str, RawColumn], others: Mapping[str, RawColumn]) -> dict[str, RawColumn]:
+    for name, column in others.items():
+        columns[name] = _merged([columns[name], column]) if name in columns else column
+    return columns
 
 
 def one_of(content: object, offset: int) -> OneEvent | None:

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 from monitor.events import canonical
 from monitor.records import PlaceText
@@ -73,13 +73,13 @@ def plan_columns(
     if predicted and plan.task == "regression" and len(finite(predicted)):
         plan.columns.append(numeric_column("prediction", PREDICTION, finite(predicted)))
     elif predicted:
-        plan.columns.append(category_column("prediction", PREDICTION, [canonical(v) for v in predicted]))
+        plan.columns.append(category_column("prediction", PREDICTION, _canonical(predicted)))
     return plan
 
 
 def infer_task(survey: Survey) -> str:
     """Binary with a score or two classes, multiclass with more, regression for numbers without a score."""
-    classes = {canonical(v) for v in survey.predictions.values if v is not None}
+    classes = {*_canonical([v for v in survey.predictions.values if v is not None])}
     if survey.score_classes > 2:
         return "multiclass"
     if survey.scores.values:
@@ -116,6 +116,8 @@ def _plan_values(name: str, sample: Sample, kind: str | None, place: PlaceText) 
     if kind != CATEGORICAL and (numbers := sample.numbers()) is not None:
         return plan_numeric(name, *numbers, kind)
     values, times = sample.in_time_order()
+    if kind != NUMERIC and set(map(type, values)) == {str}:
+        return plan_categorical(name, cast("list[str]", values), times, kind)
     at = [i for i, v in enumerate(values) if v is not None and (type(v) is not float or math.isfinite(v))]
     present = [values[i] for i in at]
     inferred = kind or _inferred_kind(present)
@@ -127,7 +129,15 @@ def _plan_values(name: str, sample: Sample, kind: str | None, place: PlaceText) 
         return plan_numeric(
             name, finite([int(v) if isinstance(v, bool) else v for v in usable]), times[numbers_at], kind
         )
-    return plan_categorical(name, [canonical(v) for v in usable if v is not None], times[at], kind)
+    return plan_categorical(name, _canonical([v for v in usable if v is not None]), times[at], kind)
+
+
+def _canonical(values: Sequence[str | float | bool]) -> list[str]:
+    """The canonical text of each; a value that occurs often is asked for once."""
+    if set(map(type, values)) in ({str}, {int}, {bool}):  # else different values may be equal
+        known = {value: canonical(value) for value in set(values)}
+        return list(map(known.__getitem__, values))
+    return list(map(canonical, values))
 
 
 def _without_values(sample: Sample, kind: str | None, place: PlaceText) -> Planned:

@@ -27,7 +27,7 @@ from monitor.reference.survey.order import (
 )
 from monitor.reference.survey.values import Floats, Ints, Value
 from monitor.stats.bins.name_bins import category_bins
-from monitor.stats.bins.numeric_bins import numeric_bins
+from monitor.stats.bins.numeric_bins import counted, numeric_bins
 from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC, ColumnBins
 from monitor.stats.derived.columns import TEXT, Derived
 from monitor.text import percent
@@ -139,7 +139,7 @@ def numeric_column(name: str, role: str, numbers: Floats) -> Column:
     center, scale = _center_and_scale(numbers)
     magnitudes = np.abs(numbers[numbers != 0])
     logs = np.log10(magnitudes) if len(magnitudes) else np.array([np.nan])
-    distinct, repeats = np.unique(numbers, return_counts=True)
+    distinct, repeats = counted(numbers)
     return Column(
         name=name,
         role=role,

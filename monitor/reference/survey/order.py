@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -94,8 +94,7 @@ def steady_trend(values: Floats, times: Ints) -> float:
     """
     if len(values) < MIN_VALUES or not has_order(times):
         return 0.0
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(count) - (count - 1) / 2)[place] / len(values)  # equal values have their mean rank
+    ranks = _ranks(values)
     blocks = np.array_split(ranks, BLOCKS)
     means, errors = (np.array([f(block) for block in blocks]) for f in (np.mean, _error_of_mean))
     at = np.arange(BLOCKS) - (BLOCKS - 1) / 2
@@ -106,6 +105,17 @@ def steady_trend(values: Floats, times: Ints) -> float:
     steady = left <= error**2 * chdtri(BLOCKS - 2, LEFT_CHANCE)
     clear = abs(slope) * np.sqrt((at * at).sum()) >= SLOPE_ERRORS * error
     return moved if steady and clear and abs(moved) >= LEAST_TREND else 0.0
+
+
+def _ranks(values: Floats) -> Floats:
+    """The rank of each value as a share of their number; equal ones have their mean rank."""
+    order = np.argsort(values)
+    ordered = values[order]
+    begins = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    count = np.diff(np.append(begins, len(values)))
+    ranks = np.empty(len(values))
+    ranks[order] = np.repeat((begins + (count + 1) / 2) / len(values), count)
+    return ranks
 
 
 def _error_of_mean(values: Floats) -> float:
@@ -120,9 +130,10 @@ def stays_outermost(values: Floats, times: Ints) -> bool:
     """
     if len(values) < MIN_VALUES or not has_order(times):
         return False
-    ordered = np.sort(values)
     tail = int(OUTERMOST * len(values))
-    sides = (values <= ordered[tail - 1], values >= ordered[-tail])
+    places = (tail - 1, len(values) - tail)
+    low, high = np.partition(values, places)[list(places)]
+    sides = (values <= low, values >= high)
     # a single value that makes up a whole side or more is a usual one
     return any(side.sum() <= 2 * tail and _most_within(side, TOGETHER) >= TOGETHER // 2 for side in sides)
 
@@ -146,7 +157,7 @@ def renews(texts: Sequence[str], times: Ints) -> float:
     """
     if len(texts) < MIN_VALUES or not has_order(times):
         return 0.0
-    names = np.unique(np.array(texts), return_inverse=True)[1]
+    names = _numbered(texts)[0]
     half = len(names) // 2
     even = np.arange(len(names)) // WINDOW % 2 == 0
     last = len(names) * (EIGHTHS - 1) // EIGHTHS
@@ -184,6 +195,9 @@ def time_read_as(values: Floats, times: NDArray[np.int64]) -> str:
         return "days since 1970"
     if _near_day(values, days):
         return "YYYYMMDD"
+    # seconds are the smallest of such numbers
+    if times.min() > NEAR_US and (values >= (times.min() - 2 * NEAR_US) / UNITS["s"]).mean() < NEARLY_ALL:
+        return ""
     for unit, us in UNITS.items():
         with np.errstate(over="ignore"):
             near = np.abs(values * us - times) <= NEAR_US
@@ -194,16 +208,26 @@ def time_read_as(values: Floats, times: NDArray[np.int64]) -> str:
 
 def _near_day(values: Floats, days: NDArray[np.int64]) -> bool:
     """Whether numbers such as 20260921 are the event's date or an adjacent one."""
+    first, last = _written_day(np.array([days.min(), days.max()])).tolist()
+    if ((values >= first - 1) & (values <= last + 1)).mean() < NEARLY_ALL:
+        return False
+    return bool((np.abs(values - _written_day(days)) <= 1).mean() >= NEARLY_ALL)
+
+
+def _written_day(days: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Days since 1970 as numbers such as 20260921."""
     dates = days.astype("datetime64[D]")
     months = dates.astype("datetime64[M]")
     years = dates.astype("datetime64[Y]").astype(np.int64) + 1970
-    written = years * 10_000 + (months.astype(np.int64) % 12 + 1) * 100 + (dates - months).astype(np.int64) + 1
-    return bool((np.abs(values - written) <= 1).mean() >= NEARLY_ALL)
+    return np.asarray(
+        years * 10_000 + (months.astype(np.int64) % 12 + 1) * 100 + (dates - months).astype(np.int64) + 1, np.int64
+    )
 
 
 def are_dates(texts: Sequence[str]) -> bool:
     """True if nearly all texts are dates or begin with one."""
-    return bool(texts) and sum(map(_is_date, texts)) >= NEARLY_ALL * len(texts)
+    dates = sum(count for text, count in Counter(texts).items() if _is_date(text))
+    return bool(texts) and dates >= NEARLY_ALL * len(texts)
 
 
 def _is_date(text: str) -> bool:
@@ -257,9 +281,13 @@ def renewed(names: Sequence[str]) -> float:
     """
     if not names:
         return 0.0
-    occurs: defaultdict[str, set[int]] = defaultdict(set)
-    counts: Counter[str] = Counter()
-    for at, name in enumerate(names):
-        occurs[name].add(at * EIGHTHS // len(names))
-        counts[name] += 1
-    return sum(counts[name] for name, eighths in occurs.items() if len(eighths) == 1) / len(names)
+    numbers, different = _numbered(names)
+    eighths = np.arange(len(names)) * EIGHTHS // len(names)
+    counts = np.bincount(numbers * EIGHTHS + eighths, minlength=different * EIGHTHS).reshape(different, EIGHTHS)
+    return int(counts[(counts > 0).sum(1) == 1].sum()) / len(names)
+
+
+def _numbered(texts: Sequence[str]) -> tuple[Ints, int]:
+    """A number from 0 for each text, equal for equal ones; and how many there are."""
+    number = {text: at for at, text in enumerate(dict.fromkeys(texts))}
+    return np.fromiter(map(number.__getitem__, texts), np.int64, len(texts)), len(number)

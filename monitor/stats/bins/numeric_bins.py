@@ -80,7 +80,7 @@ def distinct(values: Floats) -> tuple[Floats, Floats, Ints]:
     Values are equal within `SAME` times their own magnitude or the median one, whichever is larger: rounding noise
     around 0 counts as 0, and a single huge value does not make all others equal. Integers are exact.
     """
-    seen, counts = np.unique(values, return_counts=True)
+    seen, counts = counted(values if (values[1:] >= values[:-1]).all() else np.sort(values))
     if (seen == np.rint(seen)).all() and np.abs(seen).max() < EXACT:
         return seen, seen, counts
     tolerance = SAME * np.maximum(np.abs(seen), float(np.quantile(np.abs(values), 0.5, method="lower")))
@@ -89,6 +89,12 @@ def distinct(values: Floats) -> tuple[Floats, Floats, Ints]:
     first = _split(seen, tolerance, np.flatnonzero(np.concatenate([[True], apart])))
     last = np.append(first[1:], len(seen)) - 1
     return seen[first], seen[last], np.add.reduceat(counts, first)
+
+
+def counted(ordered: Floats) -> tuple[Floats, Ints]:
+    """The different ones of rising values, and how often each occurs; of both zeros the first one stands for them."""
+    begins = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    return ordered[begins], np.diff(np.append(begins, len(ordered)))
 
 
 def _split(seen: Floats, tolerance: Floats, first: Ints) -> Ints:

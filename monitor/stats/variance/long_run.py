@@ -13,6 +13,7 @@ disjoint blocks. Rows are always processed in the same pieces, so the result doe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,9 +26,16 @@ from monitor.stats.digits import all_rounded
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+#: sums of rows: exact ones of few rows, and all others
+Parts = NDArray[np.floating[Any]]
+Codes = NDArray[np.integer[Any]]
 
 #: rows processed at once; a power of two
 PIECE: Final = 1 << 13
+#: numbers that the processor's cache holds, and the least and most rows that are looked at together
+_CACHED: Final = 96_000
+_LEAST_AT_ONCE: Final = 512
+_MOST_AT_ONCE: Final = 4_096
 #: sub-blocks of a block
 PARTS: Final = 8
 
@@ -81,24 +89,25 @@ class BlockSums:
     """
 
     def __init__(self, sets: Flags | Floats, spread: Floats | None = None) -> None:
-        self._sets = np.ascontiguousarray(sets.T, np.float64)
+        #: where a row adds 0 or 1 to each direction, sums of few rows are exact as 32-bit floats
+        self._sets: Parts = np.ascontiguousarray(sets.T, np.float32 if sets.dtype == np.bool_ else np.float64)
         self._spread = spread
         directions = sets.shape[1]
-        self._waiting: list[Ints] = []
+        self._waiting: list[Codes] = []
         self._held = 0
         self.rows = 0
         self._center = np.zeros(directions)
         self._total = np.zeros(directions)
         #: the newest sub-blocks of each size 1, 2, 4, ... < PIECE
-        self._last = [np.zeros((directions, 0)) for _ in range(PIECE.bit_length() - 1)]
-        self._pieces: list[Floats] = []
+        self._last: list[Parts] = [np.zeros((directions, 0)) for _ in range(PIECE.bit_length() - 1)]
+        self._pieces: list[Parts] = []
         #: {log2 of the block's rows: number of blocks}, and sums of the first four central powers (4, D)
         self._blocks: dict[int, int] = {}
         self._powers: dict[int, Floats] = {}
 
-    def add(self, codes: Ints | NDArray[np.uint8]) -> None:
+    def add(self, codes: Codes) -> None:
         """Add the bin codes of the next rows with a value in this column."""
-        self._waiting.append(np.asarray(codes, np.int64))
+        self._waiting.append(codes)
         self._held += len(codes)
         while self._held >= PIECE:
             rows = np.concatenate(self._waiting)
@@ -122,32 +131,34 @@ class BlockSums:
         tables = [self._of(size, means, spread, float(part)) for size, part in enumerate(left)]
         return BlockVariances(self.rows, shares, np.array([t[0] for t in tables]), np.array([t[1] for t in tables]))
 
-    def _take(self, codes: Ints) -> None:
-        self._take_parts(self._sets[:, codes])
+    def _take(self, codes: Codes) -> None:
+        parts: Parts = self._sets.take(codes, axis=1)
+        self._take_parts(parts)
 
-    def _take_parts(self, parts: Floats) -> None:
+    def _take_parts(self, parts: Parts) -> None:
         """Take what the next rows, a piece of them or the last ones, add to each direction (D, n)."""
         rows = parts.shape[1]
+        sums = _sum(parts)
         if self.rows == 0:
-            self._center = parts.mean(1)
+            self._center = sums / rows
         self.rows += rows
-        self._total += parts.sum(1)
+        self._total += sums
         for level, last in enumerate(self._last):
-            sliding = np.concatenate([last, parts], axis=1)
-            self._last[level] = sliding[:, -(PARTS - 1) :]
+            sliding = np.concatenate([last.astype(parts.dtype), parts], axis=1)
+            self._last[level] = sliding[:, -(PARTS - 1) :].copy()
             self._slide(level, sliding, parts.shape[1])
-            parts = _pairs(parts)
+            parts = _pairs(parts).astype(np.float64, copy=False)
         if rows == PIECE:
             self._pieces.append(parts[:, 0])
 
     def _long_blocks(self) -> None:
-        parts = np.array(self._pieces).reshape(len(self._pieces), len(self._center)).T
+        parts: Parts = np.array(self._pieces).reshape(len(self._pieces), len(self._center)).T
         level = PIECE.bit_length() - 1
         while parts.shape[1] >= PARTS:
             self._slide(level, parts, parts.shape[1])
             parts, level = _pairs(parts), level + 1
 
-    def _slide(self, level: int, sliding: Floats, new: int) -> None:
+    def _slide(self, level: int, sliding: Parts, new: int) -> None:
         """Add the blocks that end in one of the `new` last sub-blocks of 2^level rows: of 8, at level 0 of 2 and 4."""
         sums = sliding
         for doubling in range(PARTS.bit_length() - 1):
@@ -157,11 +168,12 @@ class BlockSums:
             if blocks and (level == 0 or 2 * reach == PARTS):
                 self._note(level + doubling + 1, sums[:, sums.shape[1] - blocks :])
 
-    def _note(self, size: int, sums: Floats) -> None:
-        away = sums - ((1 << size) * self._center)[:, None]
-        square = away * away
-        powers = np.array([away.sum(1), square.sum(1), _dot(square, away), _dot(square, square)])
-        self._blocks[size] = self._blocks.get(size, 0) + sums.shape[1]
+    def _note(self, size: int, sums: Parts) -> None:
+        center, number = (1 << size) * self._center, sums.shape[1]
+        # of whole numbers the same, without a rounding of each
+        is_exact = sums.dtype == np.float32
+        powers = _around(center, _powers(sums), number) if is_exact else _powers(sums, center)
+        self._blocks[size] = self._blocks.get(size, 0) + number
         self._powers[size] = self._powers[size] + powers if size in self._powers else powers
 
     def _of(self, size: int, means: Floats, spread: Floats, left: float) -> tuple[Floats, Floats]:
@@ -202,14 +214,50 @@ def residual_blocks(sets: Flags, codes: Ints, times: Ints, expected: Floats, lef
     return sums._variances(shares / max(len(codes), 1), np.zeros(len(shares)), of_time @ spread, left)
 
 
-def _pairs(parts: Floats) -> Floats:
+def _pairs(parts: Parts) -> Parts:
     """Sums of neighbouring pairs; an odd last one is dropped, as its piece is the last one."""
     even = parts.shape[1] // 2 * 2
     return parts[:, :even:2] + parts[:, 1:even:2]
 
 
-def _dot(a: Floats, b: Floats) -> Floats:
-    return np.asarray(np.einsum("dn,dn->d", a, b), np.float64)
+def _powers(values: Parts, center: Floats | None = None) -> Floats:
+    """The sums of the first four powers of (D, n), each (D,): of their distances from `center` (D,) if there is one."""
+    total = np.zeros((4, len(values)))
+    for part in _in_cache(values):
+        one = part if center is None else part - center[:, None]
+        square = one * one
+        ones = np.ones(one.shape[1], one.dtype)
+        total += [one @ ones, square @ ones, (square * one) @ ones, (square * square) @ ones]
+    return total
+
+
+def _sum(values: Parts) -> Floats:
+    """The sums of (D, n), each (D,)."""
+    sums = [part @ np.ones(part.shape[1], part.dtype) for part in _in_cache(values)]
+    return np.asarray(np.sum(sums, axis=0, dtype=np.float64), np.float64)
+
+
+def _in_cache(values: Parts) -> Iterator[Parts]:
+    """Columns of (D, n), as many at a time as the processor's cache holds with what is computed of them.
+
+    So few that 32-bit floats have exact sums of whole numbers up to 4,096.
+    """
+    step = min(_MOST_AT_ONCE, max(_LEAST_AT_ONCE, _CACHED // max(len(values), 1)))
+    for first in range(0, values.shape[1], step):
+        yield values[:, first : first + step]
+
+
+def _around(center: Floats, powers: Floats, number: int) -> Floats:
+    """Sums of powers of `number` values as those of their distances from `center` (D,)."""
+    one, two, three, four = powers
+    return np.array(
+        [
+            one - number * center,
+            two - 2 * center * one + number * center**2,
+            three - 3 * center * two + 3 * center**2 * one - number * center**3,
+            four - 4 * center * three + 6 * center**2 * two - 4 * center**3 * one + number * center**4,
+        ]
+    )
 
 
 @dataclass(frozen=True, slots=True)
