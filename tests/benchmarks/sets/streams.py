@@ -107,7 +107,7 @@ def labels(place: Place) -> Iterator[Program]:
 
 def codecs(place: Place) -> Iterator[Program]:
     for codec in CODECS:
-        made = place.stream(f"codec-{codec}", place.events(EVENTS // 2), codec=codec)
+        made = place.stream(f"codec-{codec}", place.events(EVENTS), codec=codec)
         poll = f"{POLL}, {codec}"
         yield place.poll(made, poll)
         yield place.daemon(codec, made, poll)
@@ -135,10 +135,11 @@ SETS: Final = (
         "sparse",
         f"the same, {1000 // GAP_MS} events a second of all of them together; ratios to one",
         sparse,
+        weight=1.5,
         compared=True,
     ),
     Set("partitions", "one model in 1 to 64 partitions; ratios to one", partitions, compared=True),
     Set("labels", "figures for each prediction; its label is in the same partition", labels, compared=True),
-    Set("codecs", "ratios to the loop that only polls, on the same topic", codecs, weight=2, compared=True),
+    Set("codecs", "ratios to the loop that only polls, on the same topic", codecs, weight=2.5, compared=True),
     Set("dirty", "ratios to the clean stream", dirt, weight=1.5, compared=True),
 )
