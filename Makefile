@@ -47,7 +47,7 @@ real-parts: dev ## Java, Kafka, Prometheus, Alertmanager, Chromium and podman, w
 	@$(BIN)/python -m tests.real_parts.install
 	@$(BIN)/python -m tests.real_parts.class_archive
 
-bench: dev real-parts ## how fast it is beside others, on a real Kafka: an hour or more (BENCH="--quick": five minutes)
+bench: dev real-parts ## how fast it is beside others, on a real Kafka: over an hour (BENCH="--minutes 25": as many rounds as fit)
 	$(BIN)/python -m tests.benchmarks bench $(BENCH)
 
 bench-peers: dev ## the stream processors that bench compares with, in .peers: once, a few minutes

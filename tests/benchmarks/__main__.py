@@ -42,7 +42,6 @@ ALL = (
     "join",
     "off-path",
     "checkpoint",
-    "cpu-vs-poll",
     "backlog-memory",
     "exactly-once",
     "exactly-once-labels",
@@ -56,7 +55,7 @@ ALL = (
     "bench-peers",
 )
 #: events per second and memory; the others tell how well it judges, and take longer
-USUAL = ("decode-count", "cpu-vs-poll", "backlog-memory")
+USUAL = (("decode-count",), ("bench", "--only", "clients,steps"), ("backlog-memory",))
 
 
 def _module(name: str) -> ModuleType:
@@ -86,8 +85,10 @@ def main(arguments: Sequence[str]) -> int:
         names = [arguments[0]]  # the others are options, which may be names, too
     if not arguments or arguments == ["--help"]:
         _list()
-        names = [] if arguments else list(USUAL)
-    elif arguments[0] not in ALL or (len(names) > 1 and len(names) != len(arguments)):
+        for name, *given in () if arguments else USUAL:
+            _run(name, given)
+        return 0
+    if arguments[0] not in ALL or (len(names) > 1 and len(names) != len(arguments)):
         _list()
         say("give one name with its options (--help), or several names")
         return 2

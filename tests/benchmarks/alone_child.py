@@ -3,6 +3,7 @@
 usage: python -m tests.benchmarks.alone_child judging EVENTS
        python -m tests.benchmarks.alone_child checkpoint MODELS FEATURES
        python -m tests.benchmarks.alone_child join WAITING
+       python -m tests.benchmarks.alone_child dirty KIND EVENTS
        python -m tests.benchmarks.alone_child replay CONFIG FILE EVENTS
 """
 
@@ -26,13 +27,18 @@ from monitor.state.directory import StateDirectory
 from monitor.state.parts import state_in
 from tests.benchmarks.checkpoint import BETWEEN, Running, Stop
 from tests.benchmarks.checkpoint import stopped as checkpoint_beside
+from tests.benchmarks.decode_count import Stages
+from tests.benchmarks.dirty import dirty_values
 from tests.benchmarks.join import in_own_process
 from tests.benchmarks.judging import judged
+from tests.benchmarks.replay import MAP
 from tests.benchmarks.side_by_side import Figures
 from tests.engine import NOW_US, MemorySource, Recorded
 
 #: checkpoints behind the first
 NUMBER = 10
+#: records of a piece of a partition
+CHUNK = 500
 
 
 def judging(events: str) -> Figures:
@@ -94,10 +100,23 @@ def _number(text: str) -> float:
     return float(text.split(maxsplit=1)[0])
 
 
+def dirty(kind: str, events: str) -> Figures:
+    """CPU of decoding, and of counting: not of judging, nor of reading."""
+    stages, values = Stages(1), dirty_values(kind, int(events))
+    began = time.perf_counter()
+    stages.run(values, CHUNK)
+    spent, wall = stages.seconds.by_stage, time.perf_counter() - began
+    cpu = spent["decode"] + spent["count"]
+    each = {f"{stage}_us": round(spent[stage] / len(values) * 1e6, 3) for stage in ("decode", "count")}
+    return {"events": len(values), "wall_s": round(wall, 3), "cpu_s": round(cpu, 4)} | each
+
+
 def replay(config: str, file: str, events: str) -> Figures:
     """`driftd replay` as a process, with its start."""
     began = time.perf_counter()
     command = [sys.executable, "-m", "monitor", "replay", "--config", config, "--json", file]
+    if not file.endswith(".jsonl"):
+        command += [f"--map={column}={field}" for column, field in MAP.items()]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wall, used = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = used.ru_utime + used.ru_stime
@@ -108,6 +127,7 @@ CHILDREN: dict[str, Callable[..., Figures]] = {
     "judging": judging,
     "checkpoint": checkpoint,
     "join": join,
+    "dirty": dirty,
     "replay": replay,
 }
 

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from tests.benchmarks.material import MissingError, say, table
@@ -26,8 +27,8 @@ from tests.benchmarks.side_by_side import (
     Measured,
     Program,
     Spread,
-    in_turn,
     lines_of,
+    one_round,
     quantities,
     ratios,
 )
@@ -97,19 +98,25 @@ def _of_set(name: str, base: Path, head: Place, rounds: int) -> None:
         raise MissingError(
             f"{name} does not compare daemons; these do: {', '.join(s for s in SETS if SETS[s].compared)}"
         )
-    older = Place(head.kafka, head.folder, head.quick, base, BASE, head.streams)
+    older = replace(head, tree=base, label=BASE, references={})
     pairs = []
     for of in (head, older):
         pairs.append([program for program in one.programs(of) if POLL not in program.name])
     programs = [program for pair in zip(*reversed(pairs), strict=True) for program in pair]
-    measured = in_turn(programs, rounds)
+    measured = Measured()
+    for _ in range(rounds):
+        one_round(programs, measured)
     table(HEAD, daemon_rows([program.name for program in pairs[0]], measured))
+    for left_out, reason in (head.left_out | measured.left_out).items():
+        say(f"left out: {left_out}: {reason}")
 
 
 def daemon_rows(names: Sequence[str], measured: Measured) -> list[list[str]]:
-    """A row for each figure of each program."""
+    """A row for each figure of each program that ran in both trees."""
     rows = []
     for name in names:
+        if not {name, f"{BASE}{name}"} <= measured.runs.keys():
+            continue
         base, head = measured.runs[f"{BASE}{name}"], measured.runs[name]
         for figure, words in OF_DAEMON.items():
             form = ",.0f" if figure == "rate" else ".2f"

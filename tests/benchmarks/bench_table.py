@@ -16,6 +16,7 @@ from tests.benchmarks.goals import GOALS, MEMORY, Goal, Measurements, runs_of
 from tests.benchmarks.kept import Result, load, newest, written
 from tests.benchmarks.material import MissingError, say
 from tests.benchmarks.sets.all import SETS
+from tests.benchmarks.sets.peers import APART, CONFLUENT, PROFILED, STEPS
 from tests.benchmarks.side_by_side import HEAD, Measured, Program, Spread, quantities, rows_of, tells
 from tests.real_parts.install import ROOT
 
@@ -23,8 +24,9 @@ DOCS: Final = ROOT / "docs"
 PAGE, FIGURES = DOCS / "performance.md", DOCS / "performance.json"
 NOT_MEASURED: Final = "not measured"
 _PART: Final = re.compile(r"(<!-- measured: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-#: steps of the loop that take less are not listed
+#: steps of the loop that take a smaller share are not listed, nor parts that take fewer µs
 LEAST_SHARE: Final = 0.01
+CLIENTS: Final = ("kafka-python", "`client: confluent`")
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -73,7 +75,9 @@ def about(result: Result) -> str:
         for of in (result["versions"], result.get("peers", {}))
     )
     quick = " **A quick run**: a quarter of the events." if result["quick"] else ""
-    rounds = f"{result['rounds']} rounds in turn" if result["rounds"] > 1 else "one round"
+    each = {len(one["runs"]) for kept in result["sets"].values() for one in kept["programs"]} or {0}
+    least, most = min(each), max(each)
+    rounds = f"{least}{f' to {most}' if most > least else ''} round{'s in turn' if most > 1 else ''}"
     return (
         f"Measured on {result['made'][:10]} at revision {result['revision']}, {rounds}, on a machine of the kind\n"
         f"{kind}; {result['load']} processes ran or waited when it began.{quick}\n\n{versions}."
@@ -87,9 +91,11 @@ def goals(result: Result) -> str:
 def _goal_rows(wanted: Sequence[Goal], measured: Measurements) -> Iterator[list[str]]:
     for goal in wanted:
         figure = goal.figure(measured)
-        met = None if figure is None else goal.met(figure)
-        told = NOT_MEASURED if figure is None else figure.shown() + goal.unit
-        yield [goal.words, goal.limit(), told, {True: "yes", False: "**no**", None: ""}[met]]
+        if figure is None:
+            yield [goal.words, goal.limit(), NOT_MEASURED, ""]
+        else:
+            which = f": {figure.of_which}" if figure.of_which else ""
+            yield [goal.words, goal.limit(), figure.shown() + goal.unit + which, goal.met(figure)]
 
 
 def memory(result: Result) -> str:
@@ -98,20 +104,24 @@ def memory(result: Result) -> str:
 
 
 def steps(result: Result) -> str:
-    """The share of each step of the loop, and the µs of CPU where they were taken apart."""
+    """The share of each step of the loop, and the µs of CPU where they were taken apart, with either client."""
     runs = runs_of(result).get("steps", {})
-    looped, apart = runs.get("driftd, steps", []), runs.get("driftd, taken apart", [])
-    shares = [_shares(run["steps"]) for run in looped]
-    rows = [
-        [f"`{step}`", Spread.of([100 * of[step] for of in shares]).shown(".0f") + " %"]
-        for step in (shares[0] if shares else ())
-        if max(of[step] for of in shares) >= LEAST_SHARE
+    shares = [[_shares(run["steps"]) for run in runs.get(STEPS + client, ())] for client in ("", CONFLUENT)]
+    stages = [[run["stages"] for run in runs.get(APART + client, ())] for client in ("", CONFLUENT)]
+    told_shares = _beside(shares, lambda of: Spread.of([100 * one for one in of]).shown(".0f") + " %")
+    told_stages = _beside(stages, lambda of: Spread.of(of).shown(".2f"))
+    heads = ("step of the loop", *CLIENTS), ("taken apart, µs of CPU per event", *CLIENTS)
+    return f"{markdown(heads[0], told_shares)}\n\n{markdown(heads[1], told_stages)}"
+
+
+def _beside(each: Sequence[Sequence[Mapping[str, float]]], told: Callable[[list[float]], str]) -> list[list[str]]:
+    """A row for each part that is not nothing, with the figures of both."""
+    first = each[0]
+    names = [name for name in (first[0] if first else ()) if max(one.get(name, 0.0) for one in first) >= LEAST_SHARE]
+    return [
+        [f"`{name}`", *(told([one.get(name, 0.0) for one in of]) if of else NOT_MEASURED for of in each)]
+        for name in names
     ]
-    stages = [
-        [stage, Spread.of([run["stages"][stage] for run in apart]).shown(".2f")]
-        for stage in (apart[0]["stages"] if apart else ())
-    ]
-    return f"{markdown(('step', 'share'), rows)}\n\n{markdown(('taken apart', 'µs of CPU per event'), stages)}"
 
 
 def _shares(seconds: Mapping[str, float]) -> dict[str, float]:
@@ -121,7 +131,7 @@ def _shares(seconds: Mapping[str, float]) -> dict[str, float]:
 
 def profile(result: Result) -> str:
     """Functions by what is spent in themselves."""
-    runs = runs_of(result).get("steps", {}).get("driftd, profiled", [])
+    runs = runs_of(result).get("steps", {}).get(PROFILED, [])
     first = runs[0]["profile"] if runs else {}
     return markdown(("function", "share"), [[f"`{name}`", f"{share:.1%}"] for name, share in [*first.items()][:15]])
 

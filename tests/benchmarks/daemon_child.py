@@ -1,12 +1,11 @@
-"""The daemon's parts, put together as `driftd run` does, reading a topic to its end; prints one JSON line of figures.
+"""The daemon as `driftd run` is, reading a topic to its end; prints one JSON line of figures.
 
 usage: python -m tests.benchmarks.daemon_child CONFIG EVENTS [--client CLIENT] [--stages | --profile]
 
-Wall and CPU seconds of the process from the first record to the last, as the yardsticks take them. `checkpoint_s` is
-the CPU of one more checkpoint after the last record, `steps` the seconds of each step of the loop, `promises_s` the CPU
-of what is computed once for each model version. With
---stages the CPU of every stage is reported too, and with --profile the share of each of the functions that took the
-most time; both cost something themselves.
+Wall and CPU seconds of the process from the first record to the last, as the yardsticks take them: with its series,
+checkpoints and the page's server. `steps` are the seconds of each step of the loop in that time. With --stages the CPU
+of every stage is reported too, and with --profile the share of each of the functions that took the most time; both
+cost something themselves.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +31,16 @@ from monitor.judge.fleet import Fleet
 from monitor.judge.incidents.book import IncidentBook
 from monitor.judge.model import ModelJudge
 from monitor.judge.newest_panes import NewestPanes
-from monitor.kafka.allocator import tune_allocator
 from monitor.kafka.consumer import KafkaSource
-from monitor.kafka.topics import describe_cluster
-from monitor.loop.time import PUBLISH
+from monitor.log import configure_logging
+from monitor.loop.checkpoints import Checkpoints
 from monitor.pipeline import Pipeline
-from monitor.publish.snapshot import SnapshotHolder
-from monitor.run.daemon import BUSY_PROMISE_SECONDS, SNAPSHOT_SECONDS
+from monitor.run.daemon import Daemon
 from monitor.run.garbage import GarbageSchedule
-from monitor.run.outputs import KafkaOutputs
 from monitor.run.promises import Promises
 from monitor.run.reference_files import load_references
 from monitor.run.snapshot_builder import SnapshotBuilder
 from monitor.settings.load import load_settings
-from monitor.state.directory import StateDirectory
 
 #: what --stages takes apart: each is measured with all it calls
 STAGES: dict[str, tuple[type, str]] = {
@@ -59,25 +55,15 @@ STAGES: dict[str, tuple[type, str]] = {
     "judge: base windows": (ModelJudge, "_evaluate_base"),
     "judge: rechecks": (ModelJudge, "now"),
     "judge: incidents": (IncidentBook, "step"),
-    "checkpoint": (Pipeline, "checkpoint"),
+    "checkpoint": (Checkpoints, "step"),
     "snapshot": (SnapshotBuilder, "snapshot"),
     "promises": (Promises, "step"),
     "garbage": (GarbageSchedule, "after_turn"),
 }
 
 
-class Meter:
-    """Wall and CPU from the first record on."""
-
-    def __init__(self) -> None:
-        self.wall = self.cpu = -1.0
-
-    def first(self) -> None:
-        if self.wall < 0:
-            self.wall, self.cpu = time.perf_counter(), time.process_time()
-
-    def spent(self) -> tuple[float, float]:
-        return time.perf_counter() - self.wall, time.process_time() - self.cpu
+class EndReachedError(Exception):
+    """Everything was read, and is measured: the daemon need not stop in order."""
 
 
 def timed(work: Callable[..., Any], spent: dict[str, float], name: str) -> Callable[..., Any]:
@@ -93,71 +79,86 @@ def timed(work: Callable[..., Any], spent: dict[str, float], name: str) -> Calla
     return run
 
 
-def run(config: Path, events: int, client: str, meter: Meter) -> dict[str, object]:
-    """Read the given number of records, count and judge them, and measure."""
-    tune_allocator()
-    settings, clock = load_settings(config, {"DRIFTD_KAFKA__CLIENT": client}), SystemClock()
+@dataclass
+class Reading:
+    """Measures the daemon's turns from the first record to the last."""
+
+    events: int
+    #: runs from the first record to the last, too
+    profiler: cProfile.Profile | None = None
+    read: int = 0
+    turns: int = 0
+    longest_s: float = 0.0
+    before: Mapping[str, float] = field(default_factory=dict)
+    pipeline: Pipeline | None = None
+    #: on the wall, of CPU, and by the clock that all processes of the machine share
+    began: tuple[float, float] | None = None
+    ended: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def watch(self) -> None:
+        """Begin with the first records; end after the last."""
+        poll, turn = KafkaSource.poll, Pipeline.turn
+
+        def noted(source: KafkaSource, paused: Any) -> Any:  # noqa: ANN401 - handed through
+            batches = poll(source, paused)
+            if batches and self.began is None:
+                self.began = time.perf_counter(), time.process_time()
+                if self.profiler is not None:
+                    self.profiler.enable()
+            return batches
+
+        def measured(pipeline: Pipeline) -> int:
+            if not self.read:
+                self.pipeline, self.before = pipeline, dict(pipeline.time.spent)
+            began = time.perf_counter()
+            got = turn(pipeline)
+            self.longest_s = max(self.longest_s, time.perf_counter() - began) if self.read else 0.0
+            self.read, self.turns = self.read + got, self.turns + bool(self.read or got)
+            if self.read >= self.events:
+                if self.profiler is not None:
+                    self.profiler.disable()
+                self.ended = time.perf_counter(), time.process_time(), time.monotonic()
+                raise EndReachedError
+            return got
+
+        # only in this process
+        KafkaSource.poll = noted  # type: ignore[method-assign, assignment]
+        Pipeline.turn = measured  # type: ignore[method-assign, assignment]
+
+    def figures(self) -> dict[str, object]:
+        assert self.pipeline is not None
+        assert self.began is not None
+        rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        spent, fleet = self.pipeline.time.spent, self.pipeline.fleet
+        assert isinstance(fleet, Fleet)
+        return {
+            "events": self.read,
+            "wall_s": round(self.ended[0] - self.began[0], 3),
+            "cpu_s": round(self.ended[1] - self.began[1], 3),
+            "rss_mb": round(rss),
+            "turns": self.turns,
+            "longest_turn_ms": round(self.longest_s * 1e3, 1),
+            "ended_at": self.ended[2],
+            "steps": {step: round(seconds - self.before[step], 4) for step, seconds in spent.items()},
+            "base_windows": sum(judge.pyramid.closed for judge in fleet.judges.values()),
+        }
+
+
+def run(config: Path, events: int, client: str | None, profiler: cProfile.Profile | None) -> dict[str, object]:
+    """The daemon reads the given number of records without state: a run before may have moved the group's offsets."""
+    configure_logging(level="error", form="json")
+    settings = load_settings(config, {} if client is None else {"DRIFTD_KAFKA__CLIENT": client})
     admission = Admission(settings, load_references(settings))
-    described = describe_cluster(settings.kafka, [entry.topic for entry in settings.inputs])
-    source = KafkaSource(settings.kafka, described, clock)
-    with StateDirectory(settings.state.path) as store:
-        outputs = KafkaOutputs(settings, described, source, store, clock, sequence=0)
-        fleet, snapshots = Fleet(admission, settings), SnapshotHolder(clock)
-        pipeline = Pipeline(settings, admission, source, clock, outputs, stage2=fleet)
-        positions = source.resolve_start("earliest")
-        for partition, offset in positions.items():
-            pipeline.partition_state(partition).next_offset = offset
-        source.begin(positions)
-        pipeline.checkpoint()
-        _first_record(source, meter)
-        snapshot_builder = SnapshotBuilder(settings, admission, pipeline, fleet, outputs)
-        shown_at, promised_at, read, turns, longest = clock.monotonic(), clock.monotonic(), 0, 0, 0.0
-        waited: Mapping[str, float] = {}
-        garbage = GarbageSchedule(clock)
-        garbage.start()
-        while read < events:
-            began, waited = clock.monotonic(), waited if read else dict(pipeline.time.spent)
-            got = pipeline.turn()
-            longest = max(longest, clock.monotonic() - began) if read else 0.0
-            garbage.after_turn(got)
-            read, turns = read + got, turns + 1
-            snapshots.beat(caught_up_once=pipeline.caught_up(), failure="")
-            if clock.monotonic() - shown_at >= SNAPSHOT_SECONDS:
-                shown_at = clock.monotonic()
-                lags = {p: lag for p in source.partitions() if (lag := source.lag(p)) is not None}
-                snapshots.show(snapshot_builder.snapshot(lags))
-                pipeline.time.passed(PUBLISH)
-            elif clock.monotonic() - promised_at >= BUSY_PROMISE_SECONDS and snapshot_builder.promise():
-                promised_at = clock.monotonic()
-                pipeline.time.passed(PUBLISH)
-        wall, cpu = meter.spent()
-        pipeline.checkpoint()
-        figures = _figures(read, wall, cpu) | {"turns": turns, "checkpoint_s": round(meter.spent()[1] - cpu, 3)}
-        figures["name"] = "driftd" if client == "kafka-python" else f"driftd, {client}"
-        figures |= {"longest_turn_ms": round(longest * 1e3, 1), "ended_at": time.monotonic()}
-        figures["steps"] = {step: round(spent - waited[step], 4) for step, spent in pipeline.time.spent.items()}
-        figures["panes"] = sum(judge.pyramid.closed for judge in fleet.judges.values())
-        outputs.close()
-        source.close()
-    return figures
-
-
-def _first_record(source: KafkaSource, meter: Meter) -> None:
-    """Start the meter when the first records are there."""
-    poll = source.poll
-
-    def noted(paused: Any) -> Any:  # noqa: ANN401 - handed through
-        batches = poll(paused)
-        if batches:
-            meter.first()
-        return batches
-
-    source.poll = noted  # type: ignore[method-assign]  # only in this process
-
-
-def _figures(events: int, wall: float, cpu: float) -> dict[str, object]:
-    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"name": "driftd", "events": events, "wall_s": round(wall, 3), "cpu_s": round(cpu, 3), "rss_mb": round(rss)}
+    reading = Reading(events, profiler)
+    reading.watch()
+    daemon = Daemon(settings, admission, SystemClock(), config_file=config, accept_loss=True)
+    try:
+        daemon.run()
+    except EndReachedError:
+        pass
+    else:
+        raise SystemExit(f"the daemon ended after {reading.read} of {events} records")
+    return {"name": "driftd"} | reading.figures()
 
 
 def _take_apart() -> Mapping[str, float]:
@@ -191,21 +192,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path)
     parser.add_argument("events", type=int)
-    parser.add_argument("--client", default="kafka-python")
+    parser.add_argument("--client", help="kafka.client instead of the one that the settings name")
     parser.add_argument("--stages", action="store_true")
     parser.add_argument("--profile", action="store_true")
     asked = parser.parse_args()
-    spent, promises = _take_apart() if asked.stages else {}, dict[str, float]()
-    Promises.renew = timed(Promises.renew, promises, "s")  # type: ignore[method-assign]  # only in this process
-    profiler = cProfile.Profile()
-    if asked.profile:
-        profiler.enable()
-    figures = run(asked.config, asked.events, asked.client, Meter())
-    if asked.profile:
-        profiler.disable()
+    spent = _take_apart() if asked.stages else {}
+    # by CPU: waiting for Kafka is not the daemon's work
+    profiler = cProfile.Profile(time.thread_time) if asked.profile else None
+    figures = run(asked.config, asked.events, asked.client, profiler)
+    if profiler is not None:
         pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(40)
         figures["profile"] = _shares(profiler)
-    figures["promises_s"] = round(promises.get("s", 0.0), 3)
     if asked.stages:
         figures["stages"] = {name: round(seconds / asked.events * 1e6, 2) for name, seconds in spent.items()}
     sys.stdout.write(json.dumps(figures) + "\n")

@@ -59,12 +59,24 @@ def line_break(values: Sequence[bytes]) -> list[bytes]:
     ]
 
 
+def escaped_line_break(event: Event, number: int) -> None:
+    """As JSON writes one within a text: a valid record, whose name is not in the reference."""
+    if number % EVERY == 0:
+        event["features"][NAMES[NUMBERS]] = "of two\nlines"
+
+
 def nan(event: Event, number: int) -> None:
     """Python writes it as NaN, which JSON does not know."""
     features = event["features"]
     for k, name in enumerate(NAMES[:NUMBERS]):
         if (number * 31 + k * 7) % NAN_EVERY == 0:
             features[name] = float("nan")
+
+
+def whole_numbers(event: Event, number: int) -> None:
+    """Every other number of a column is written without a fraction."""
+    if number % 2:
+        event["features"][NAMES[7]] = round(event["features"][NAMES[7]])
 
 
 def mixed(event: Event, number: int) -> None:
@@ -77,7 +89,9 @@ KINDS: Final[Mapping[str, Dirt]] = {
     "one duplicate in a thousand": duplicate,
     "one bad value in a thousand": by_event(bad_element),
     "a line break within a text, in one of a thousand": line_break,
+    "an escaped line break within a text, in one of a thousand": by_event(escaped_line_break),
     "1 % NaN": by_event(nan),
+    "whole numbers and fractions in a column": by_event(whole_numbers),
     "mixed types in a column": by_event(mixed),
     "a bad field in every event, the same": by_event(one_text),
     "a bad field in every event, another each time": by_event(any_text),

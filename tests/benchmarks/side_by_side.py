@@ -40,8 +40,6 @@ class Program:
     #: what has to be done before each run, such as to begin without state
     before: Callable[[], object] = lambda: None
     folder: Path = ROOT
-    #: one that may fail is left out with its reason, and the others go on
-    optional: bool = False
     leaves_out: str = ""
     #: what its figures are for, where it reads more records than that, such as labels; 0: what it says itself
     events: int = 0
@@ -83,21 +81,27 @@ def in_turn(programs: Sequence[Program], rounds: int) -> Measured:
     """Every program once in each round.
 
     Raises:
-        FailedError: one that is not optional fails.
+        FailedError: one fails.
     """
-    measured = Measured({program.name: [] for program in programs})
+    measured = Measured()
     for _ in range(rounds):
-        for program in programs:
-            if program.name in measured.left_out:
-                continue
-            try:
-                measured.runs[program.name].append(one_run(program))
-            except FailedError as failed:
-                if not program.optional:
-                    raise
-                measured.left_out[program.name] = str(failed)
-                del measured.runs[program.name]
+        one_round(programs, measured)
+        if measured.left_out:
+            raise FailedError(next(iter(measured.left_out.values())))
     return measured
+
+
+def one_round(programs: Sequence[Program], measured: Measured, tell: Callable[[str], object] = lambda _: None) -> None:
+    """Every program once more; one that fails is left out with its reason, and the others go on."""
+    for program in programs:
+        if program.name in measured.left_out:
+            continue
+        try:
+            measured.runs.setdefault(program.name, []).append(one_run(program))
+            tell(program.name)
+        except FailedError as failed:
+            measured.left_out[program.name] = str(failed)
+            measured.runs.pop(program.name, None)
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,8 @@ class Spread:
     median: float
     least: float
     most: float
+    #: what it is of, where several are compared and one is told
+    of_which: str = ""
 
     @staticmethod
     def of(figures: Sequence[float]) -> Spread:
@@ -127,13 +133,7 @@ def shown(figure: float, form: str = "") -> str:
 
 
 def quantity(run: Mapping[str, Any], name: str) -> float:
-    """A figure of a run; `cpu` is µs of CPU per event, `rate` is events per second.
-
-    `steady` is `cpu` without the promises of model versions, of which each is computed once: in a long run they are
-    nothing, and in one of seconds more than all else.
-    """
-    if name == "steady":
-        return (float(run["cpu_s"]) - float(run["promises_s"])) / float(run["events"]) * 1e6
+    """A figure of a run; `cpu` is µs of CPU per event, `rate` is events per second."""
     if name == "cpu":
         return float(run["cpu_s"]) / float(run["events"]) * 1e6
     if name == "rate":

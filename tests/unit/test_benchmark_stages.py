@@ -1,4 +1,4 @@
-"""The stages that `cpu-vs-poll` takes apart are named by their methods: each is there, and is called with its time."""
+"""What `bench --only steps` takes apart is named by its method: each is there, and is called with its time."""
 
 from __future__ import annotations
 

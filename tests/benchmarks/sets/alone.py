@@ -6,15 +6,18 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
+from tests.benchmarks.dirty import KINDS
 from tests.benchmarks.perf_events import PerfEvents
-from tests.benchmarks.sets.place import Place, Set, Stream
+from tests.benchmarks.replay import ONE_A_PANE, write
+from tests.benchmarks.sets.place import GAP_MS, Place, Set, Stream
 from tests.benchmarks.side_by_side import Program
 
 CHILD: Final = (sys.executable, "-m", "tests.benchmarks.alone_child")
 
 
-def judging(place: Place) -> Iterator[Program]:
-    yield Program("a model of 25 features", [*CHILD, "judging", "6000" if place.quick else "18000"])
+def judging(_place: Place) -> Iterator[Program]:
+    """Fewer events have no window of every length."""
+    yield Program("a model of 25 features", [*CHILD, "judging", "18000"])
 
 
 def checkpoints(place: Place) -> Iterator[Program]:
@@ -27,13 +30,30 @@ def join(place: Place) -> Iterator[Program]:
     yield Program(f"{waiting:,} predictions that wait", [*CHILD, "join", str(waiting)])
 
 
+def dirt_alone(place: Place) -> Iterator[Program]:
+    for kind in KINDS:
+        command = [*CHILD, "dirty", kind, str(place.events(40_000))]
+        yield Program(kind, command, "" if kind == "clean" else "clean")
+
+
+#: name of a file -> its ending, how many events, and how many ms of event time apart
+FILES: Final = {
+    "lines": (".jsonl", 200_000, GAP_MS),
+    "Parquet": (".parquet", 100_000, GAP_MS),
+    "lines, one event a pane": (".jsonl", 20_000, ONE_A_PANE),
+}
+SHORT: Final = "a short file of "
+SHORT_EVENTS: Final = 1_000
+
+
 def replay(place: Place) -> Iterator[Program]:
-    """Two lengths: the shorter one tells what the start costs."""
-    for name, events in (("a short file", 1_000), ("a long file", place.events(400_000))):
-        config = place.config(name, ["file"], Stream("file", events))
-        file = config.with_name("events.jsonl")
-        file.write_bytes(b"\n".join(PerfEvents(events).values()) + b"\n")
-        yield Program(name, [*CHILD, "replay", str(config), str(file), str(events)])
+    """Two lengths of each: the shorter one tells what the start costs."""
+    for name, (ending, number, gap_ms) in FILES.items():
+        for length, events in ((SHORT, SHORT_EVENTS), ("", place.events(number))):
+            config = place.config(length + name, ["file"], Stream("file", events, gap_ms=gap_ms))
+            file = config.with_name("events" + ending)
+            write(file, PerfEvents(events, gap_ms=gap_ms))
+            yield Program(length + name, [*CHILD, "replay", str(config), str(file), str(events)])
 
 
 SETS: Final = (
@@ -75,5 +95,11 @@ SETS: Final = (
         },
         most_rounds=3,
     ),
-    Set("replay", "`driftd replay` of a file as a process; its start is in both", replay, {}),
+    Set(
+        "dirty-alone",
+        "decoding and counting in memory, without broker and judging; ratios to the clean stream",
+        dirt_alone,
+        {"decode_us": "µs of decoding", "count_us": "µs of counting"},
+    ),
+    Set("replay", "`driftd replay` of a file as a process; its start is in all of them", replay, weight=1.5),
 )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from monitor.settings.kafka import Kafka
 from tests.benchmarks.kept import PEERS
 from tests.benchmarks.sets.place import POLL, Place, Set
 from tests.benchmarks.sets.streams import usual
@@ -43,22 +42,36 @@ LEAVES_OUT: Final = {
 }
 
 
-def peers(place: Place) -> Iterator[Program]:
+def clients(place: Place) -> Iterator[Program]:
+    """The ways in which the daemon reads."""
     stream = usual(place)
     yield place.poll(stream)
     yield place.daemon("driftd", stream, POLL)
     yield place.daemon("driftd, fast_path: false", stream, POLL, kafka={"fast_path": False})
-    if "client" in Kafka.model_fields:
-        yield place.daemon("driftd, client: confluent", stream, POLL, kafka={"client": "confluent"})
-    else:
-        place.left_out["driftd, client: confluent"] = "this revision has no kafka.client"
-    for name, (module, needs, options) in {**YARDSTICKS, **TALLIES}.items():
+    yield place.daemon("driftd, client: confluent", stream, POLL, client="confluent")
+
+
+def peers(place: Place) -> Iterator[Program]:
+    yield from clients(place)
+    yield from _others(place, YARDSTICKS)
+
+
+def tallies(place: Place) -> Iterator[Program]:
+    stream = usual(place)
+    yield place.poll(stream)
+    yield place.daemon("driftd", stream, POLL)
+    yield from _others(place, TALLIES)
+
+
+def _others(place: Place, programs: Mapping[str, tuple[str, str, Sequence[str]]]) -> Iterator[Program]:
+    stream = usual(place)
+    for name, (module, needs, options) in programs.items():
         python = sys.executable if needs == "river" else str(PEERS)
         if missing := _missing(python, needs):
             place.left_out[name] = missing
         else:
             command = [python, "-m", *place.reading(module, stream), *options]
-            yield Program(name, command, POLL, optional=True, leaves_out=LEAVES_OUT[name])
+            yield Program(name, command, POLL, leaves_out=LEAVES_OUT[name])
 
 
 def _missing(python: str, module: str) -> str:
@@ -69,11 +82,18 @@ def _missing(python: str, module: str) -> str:
     return f"{module} is not installed" if subprocess.run(asked, check=False).returncode else ""
 
 
+#: the names of what has the steps of the loop, what is taken apart, and what is profiled
+STEPS, APART, PROFILED = "driftd, steps", "driftd, taken apart", "driftd, profiled"
+CONFLUENT: Final = ", client: confluent"
+
+
 def steps(place: Place) -> Iterator[Program]:
     stream = usual(place)
-    yield place.daemon("driftd, steps", stream)
-    yield place.daemon("driftd, taken apart", stream, "driftd, steps", "--stages")
-    yield place.daemon("driftd, profiled", stream, "driftd, steps", "--profile")
+    yield place.daemon(STEPS, stream)
+    yield place.daemon(STEPS + CONFLUENT, stream, STEPS, client="confluent")
+    yield place.daemon(APART, stream, STEPS, "--stages")
+    yield place.daemon(APART + CONFLUENT, stream, STEPS, "--stages", client="confluent")
+    yield place.daemon(PROFILED, stream, STEPS, "--profile")
 
 
 def alone(place: Place) -> Iterator[Program]:
@@ -81,7 +101,9 @@ def alone(place: Place) -> Iterator[Program]:
 
 
 SETS: Final = (
-    Set("peers", "one model of 25 features in 3 partitions; ratios to the loop that only polls", peers),
+    Set("peers", "one model of 25 features in 3 partitions; ratios to the loop that only polls", peers, weight=4),
+    Set("tallies", "the same stream, tallied by windows of ten seconds", tallies, most_rounds=3, weight=2),
     Set("steps", "the same; being taken apart and profiled costs something itself", steps, most_rounds=3),
+    Set("clients", "the first programs of peers, without the others", clients, compared=True),
     Set("daemon", "the daemon alone on that stream, for comparisons", alone, compared=True),
 )

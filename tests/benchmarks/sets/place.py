@@ -23,9 +23,11 @@ from tests.real_parts.kafka import KafkaBroker
 GAP_MS: Final = 10
 FEATURES: Final = 25
 PARTITIONS: Final = 3
-#: different events of a stream, which repeats them with ids and times of their own; a multiple of the models used here
+#: different events of a stream, which repeats them with ids and times of their own
 DIFFERENT: Final = 20_000
 POLL: Final = "bare poll"
+#: read by several sets, and made once
+USUAL_TOPIC: Final = "usual"
 NOBODY: Final = "127.0.0.1:9"
 
 # Run in the tree whose daemon will read them, so that an older one gets settings and references that it understands.
@@ -47,6 +49,8 @@ class Stream:
     models: int = 1
     features: int = FEATURES
     partitions: int = PARTITIONS
+    #: of event time between two events of any of the models
+    gap_ms: float = GAP_MS
 
 
 @dataclass
@@ -62,8 +66,14 @@ class Place:
     streams: dict[str, Stream] = field(default_factory=dict)
     #: what is not measured, by name, with the reason
     left_out: dict[str, str] = field(default_factory=dict)
-    #: folders with references of so many models and features, which take seconds to build
-    _references: dict[tuple[int, int], Path] = field(default_factory=dict)
+    #: folders with references of so many models and features, so many ms apart; they take seconds to build
+    references: dict[tuple[int, int, float], Path] = field(default_factory=dict)
+
+    def of(self, name: str) -> Place:
+        """The place of one set; topics and references are shared."""
+        own = replace(self, folder=self.folder / name, left_out={})
+        own.folder.mkdir()
+        return own
 
     @property
     def broker(self) -> KafkaBroker:
@@ -76,15 +86,27 @@ class Place:
         """How many of them: a quarter where it has to be quick."""
         return full // 4 if self.quick else full
 
-    def stream(self, topic: str, events: int, models: int = 1, features: int = FEATURES, **how: Any) -> Stream:  # noqa: ANN401 - handed through
-        """A clean stream; `how` as of `filled`."""
+    def stream(
+        self,
+        topic: str,
+        events: int,
+        models: int = 1,
+        features: int = FEATURES,
+        gap_ms: float = GAP_MS,
+        **how: Any,  # noqa: ANN401 - handed through
+    ) -> Stream:
+        """A clean stream of all models in turn; `how` as of `filled`."""
 
         def values() -> Sequence[bytes]:
             number = min(DIFFERENT if features <= FEATURES else DIFFERENT // 10, events)
-            templates = PerfEvents(number, models, features=features).templates()
-            return [templates[n % number] % (n, START_MS + n * GAP_MS) for n in range(events)]
+            templates = templates_of(PerfEvents(number, features=features))
+            return [
+                # each model begins elsewhere, so that none of them sees a few rows again and again
+                templates[(n // models + 7 * (n % models)) % number] % (n, n % models, START_MS + round(n * gap_ms))
+                for n in range(events)
+            ]
 
-        return self.filled(topic, events, values, models, features, **how)
+        return self.filled(topic, events, values, models, features, gap_ms=gap_ms, **how)
 
     def filled(
         self,
@@ -95,6 +117,7 @@ class Place:
         features: int = FEATURES,
         partitions: int = PARTITIONS,
         codec: str = "none",
+        gap_ms: float = GAP_MS,
     ) -> Stream:
         """A topic with these values, of which `events` are predictions; made once."""
         if topic not in self.streams:
@@ -104,7 +127,7 @@ class Place:
                 own = made[number::partitions]
                 # by the model, as windows of some of the peers are by key
                 self.broker.produce(topic, own, number, keys=[b"perf-0"] * len(own), compression_type=codec)
-            self.streams[topic] = Stream(topic, events, models, features, partitions)
+            self.streams[topic] = Stream(topic, events, models, features, partitions, gap_ms)
         return self.streams[topic]
 
     def drop(self, *kept: str) -> None:
@@ -135,16 +158,16 @@ class Place:
         }
         for section, of in settings.items():
             tree[section] = {**tree.get(section, {}), **of} if isinstance(of, dict) else of
-        known = self._references.get((like.models, like.features))
-        if known is None:
+        same = like.models, like.features, like.gap_ms
+        if (known := self.references.get(same)) is None:
             self._write(name, folder, like, tree)
-            self._references[like.models, like.features] = folder
+            self.references[same] = folder
         else:
             _write_like(known, folder, tree)
         return folder / "driftd.yaml"
 
     def _write(self, name: str, folder: Path, like: Stream, tree: Mapping[str, Any]) -> None:
-        gap_ms = GAP_MS * like.models
+        gap_ms = like.gap_ms * like.models
         asked = {"folder": str(folder), "models": like.models, "gap_ms": gap_ms, "features": like.features}
         command = [sys.executable, "-c", _WRITE, json.dumps(asked | {"settings": tree})]
         done = subprocess.run(command, cwd=self.tree, capture_output=True, text=True, check=False)
@@ -152,11 +175,20 @@ class Place:
             message = f"{name}: its settings cannot be written: {done.stderr[-2000:]}"
             raise FailedError(message)
 
-    def daemon(self, name: str, stream: Stream, against: str = "", *options: str, **settings: Any) -> Program:  # noqa: ANN401
+    def daemon(
+        self,
+        name: str,
+        stream: Stream,
+        against: str = "",
+        *options: str,
+        client: str = "kafka-python",
+        **settings: Any,  # noqa: ANN401 - handed through
+    ) -> Program:
         """The daemon reads all records of the stream, without state."""
         records = sum(self.broker.end_offsets(stream.topic).values())
         config = self.config(name, [stream.topic], stream, **settings)
-        command = [sys.executable, "-m", "tests.benchmarks.daemon_child", str(config), str(records), *options]
+        command = [sys.executable, "-m", "tests.benchmarks.daemon_child", str(config), str(records)]
+        command += ["--client", client, *options]
         return replace(self.program(name, command, against, without_state(config)), events=stream.events)
 
     def program(self, name: str, command: Sequence[str], against: str, before: Callable[[], object]) -> Program:
@@ -193,8 +225,9 @@ def without_state(*configs: Path) -> Callable[[], None]:
     return remove
 
 
-#: what the cost of a short run is without
-STEADY: Final = {"steady": "µs of CPU per event, promises aside"}
+def templates_of(events: PerfEvents) -> list[bytes]:
+    """Values that leave the number, that of the model and the time open."""
+    return [template.replace(b'"model":"perf-0"', b'"model":"perf-%d"') for template in events.templates()]
 
 
 @dataclass(frozen=True)
@@ -207,5 +240,7 @@ class Set:
     #: figures that are shown beside or instead of CPU, with their heads
     figures: dict[str, str] = field(default_factory=dict)
     most_rounds: int = 1_000
+    #: how much of a limited time it gets, beside the others
+    weight: float = 1.0
     #: has the daemon in it that two revisions are compared by
     compared: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -12,16 +13,28 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.__main__ import ALL, main
-from tests.benchmarks.bench import continued, drop_unequal, measured_set, short
+from tests.benchmarks.bench import Shares, continued, drop_unequal, measured_set, short
 from tests.benchmarks.bench_compare import HEAD, compared_rows, daemon_rows, of_benchmark, tree_of
 from tests.benchmarks.bench_peers import NAMES, REQUIREMENTS, pins
 from tests.benchmarks.bench_table import FIGURES, NOT_MEASURED, PAGE, PARTS, filled, goals, markdown
 from tests.benchmarks.dirty import EVERY, KINDS, dirty_values
-from tests.benchmarks.goals import GOALS, MEMORY, Goal, each_more, ratio, runs_of, value
+from tests.benchmarks.goals import (
+    GOALS,
+    MEMORY,
+    Goal,
+    beyond_the_start,
+    beyond_the_starts,
+    each_more,
+    farthest,
+    ratio,
+    runs_of,
+    value,
+)
 from tests.benchmarks.kept import PEERS, Result, head, keep, load, machine, newest, written
 from tests.benchmarks.material import MissingError, json_row
+from tests.benchmarks.perf_events import START_MS, PerfEvents
 from tests.benchmarks.sets.all import SETS, USUAL
-from tests.benchmarks.sets.place import Place, Set
+from tests.benchmarks.sets.place import Place, Set, templates_of
 from tests.benchmarks.side_by_side import Measured, Program, Spread
 from tests.house import places_in
 
@@ -73,17 +86,30 @@ def test_what_is_missing_is_left_out_by_name_and_the_set_goes_on(tmp_path: Path)
     def programs(place: Place) -> Sequence[Program]:
         place.left_out["pathway"] = "not installed"
         tells = 'print(\'{"name": "a", "events": 1, "wall_s": 1, "cpu_s": 1, "rss_mb": 1}\')'
-        fails = Program("b", [sys.executable, "-c", "raise SystemExit('no wheels')"], optional=True)
+        fails = Program("b", [sys.executable, "-c", "raise SystemExit('no wheels')"])
         return [Program("a", [sys.executable, "-c", tells]), fails]
 
-    kept = measured_set(Set("tried", "", programs), Place(None, tmp_path), 2)
+    of = Set("tried", "", programs)
+    *rounds, kept = measured_set(of, Place(None, tmp_path), 2)
     assert [(one["name"], len(one["runs"])) for one in kept["programs"]] == [("a", 2)]
     assert kept["left_out"] == {"pathway": "not installed", "b": "no wheels"}
+    # what is kept after each round, of a run that is stopped then
+    assert [[len(one["runs"]) for one in each["programs"]] for each in rounds] == [[1], [2]]
+    *_, soon = measured_set(of, Place(None, tmp_path), 2, until=0)
+    assert [len(one["runs"]) for one in soon["programs"]] == [1]
+
+
+def test_sets_share_the_time_by_their_weights_and_what_one_leaves_goes_to_the_others() -> None:
+    wanted = [Set("a", "", lambda _: (), weight=weight) for weight in (2, 1, 1)]
+    shares = Shares(400, wanted)
+    assert [shares.next(now) for now in (0, 100, 250)] == [200, 250, 400]
+    assert Shares(10, wanted).next(20) == 20
+    assert Shares(None, wanted).next(0) == math.inf
 
 
 @pytest.mark.parametrize("name", ["peers", "features"])
 def test_a_set_that_needs_kafka_is_left_out_where_there_is_none(name: str, tmp_path: Path) -> None:
-    kept = measured_set(SETS[name], Place(None, tmp_path), 1)
+    *_, kept = measured_set(SETS[name], Place(None, tmp_path), 1)
     assert kept["programs"] == []
     assert kept["left_out"]["the set"]
 
@@ -107,11 +133,50 @@ def test_goals_are_met_by_the_median_of_the_ratios() -> None:
     found = ratio("a", "one", "two", "cpu")(measured)
     assert found == Spread(1, 0.5, 4.5)
     assert found is not None
-    assert [Goal("", value("", "", ""), most=most).met(found) for most in (0.9, 1)] == [False, True]
-    assert [Goal("", value("", "", ""), least=least).met(found) for least in (1, 1.1)] == [True, False]
-    assert Goal("", value("", "", "")).met(found) is None
+    nothing = value("", "", "")
+    assert [Goal("", nothing, most=most).met(found) for most in (0.9, 1)] == ["**no**", "yes"]
+    assert [Goal("", nothing, least=least).met(found) for least in (1, 1.1)] == ["yes", "**no**"]
+    further = [Goal("", nothing, most=1.5, stretch=stretch) for stretch in (0.9, 1)]
+    assert [goal.met(found) for goal in further] == ["yes", "yes, the further one too"]
+    assert [goal.limit() for goal in (*further, Goal("", nothing, least=2000, unit=" s"))] == [
+        "≤ 1.5 (0.9)",
+        "≤ 1.5 (1)",
+        "≥ 2,000 s",
+    ]
+    assert Goal("", nothing).met(found) == Goal("", nothing).limit() == ""
     assert each_more("a", "one", "two", "rss_mb", 7)(measured) == Spread(0, -100 / 7, 100)
     assert value("a", "tw*", "rate")(measured) == Spread(1e6, 1e6, 1e6)
+
+
+def test_the_farthest_of_several_ratios_is_told_with_its_name() -> None:
+    measured = runs_of(result(a=[("one", runs(1, 2, 9)), ("two", runs(2, 2, 2)), ("three", runs(4, 4, 4))]))
+    figures = {name: ratio("a", name, "two", "cpu") for name in ("one", "three", "not there")}
+    assert farthest(figures, max)(measured) == Spread(2, 2, 2, "three")
+    assert farthest(figures, min)(measured) == Spread(1, 0.5, 4.5, "one")
+    assert farthest({}, max)(measured) is None
+
+
+def test_what_a_start_costs_is_in_no_figure_of_an_event() -> None:
+    each = {"lines": 2e-6, "table": 3e-6}
+    told = {
+        f"{short}{name}": [{"events": events, "cpu_s": start + of * events} for start in (1.0, 5.0)]
+        for name, of in each.items()
+        for short, events in (("short ", 10_000), ("", 1_000_000))
+    }
+    measured = {"a": told}
+    lines = beyond_the_start("a", "lines", "short lines")(measured)
+    ratio_of = beyond_the_starts("a", "table", "lines", "short ")(measured)
+    assert lines is not None
+    assert ratio_of is not None
+    assert [lines.least, lines.most, ratio_of.least, ratio_of.most] == pytest.approx([5e5, 5e5, 1.5, 1.5])
+
+
+def test_each_model_of_a_stream_has_many_different_events() -> None:
+    """As one model has: of few that come again and again every column would have drifted."""
+    templates = templates_of(PerfEvents(8))
+    made = [json.loads(template % (3, 5, START_MS)) for template in templates]
+    assert {(event["id"], event["model"], event["ts"]) for event in made} == {("p-000000003", "perf-5", START_MS)}
+    assert len({str(event["features"]) for event in made}) == 8
 
 
 def test_the_page_is_made_of_the_kept_run_and_what_is_written_by_hand_stays() -> None:
@@ -120,7 +185,7 @@ def test_the_page_is_made_of_the_kept_run_and_what_is_written_by_hand_stays() ->
     made = filled(page, result(peers=[("driftd", runs(1)), ("bare poll", runs(2))]))
     by_hand = re.sub(r"(<!-- measured: \w+ -->\n).*?(?=<!-- end)", r"\1", made, flags=re.DOTALL)
     assert by_hand == page.replace("old\n", "")
-    assert "| 0.5 | yes |" in made
+    assert "| 0.5 | yes, the further one too |" in made
     assert "old" not in made
     assert filled(made, result(peers=[("driftd", runs(1)), ("bare poll", runs(2))])) == made
     with pytest.raises(KeyError):
@@ -202,17 +267,16 @@ def test_dirt_is_what_it_says() -> None:
     clean = made["clean"]
     changed = {kind: sum(a != b for a, b in zip(values, clean, strict=True)) for kind, values in made.items()}
     once = [kind for kind in KINDS if "thousand" in kind]
-    assert len(once) == 3
+    assert len(once) == 4
     assert {changed[kind] for kind in once} == {2}
     assert changed["every event rejected"] == changed["a bad field in every event, the same"] == 2 * EVERY
     share = sum(value.count(b"NaN") for value in made["1 % NaN"]) / (20 * len(clean))
     assert 0.005 < share < 0.015
-    assert {type(json.loads(value)["features"]["feature_07"]) for value in made["mixed types in a column"]} == {
-        float,
-        str,
-        bool,
-        type(None),
+    types = {
+        kind: {type(json.loads(value)["features"]["feature_07"]) for value in made[kind]}
+        for kind in ("mixed types in a column", "whole numbers and fractions in a column")
     }
+    assert [*types.values()] == [{float, str, bool, type(None)}, {float, int}]
 
 
 def test_peers_are_locked_with_hashes() -> None:

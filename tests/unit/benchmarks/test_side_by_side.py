@@ -14,16 +14,17 @@ from hypothesis import strategies as st
 
 from tests.benchmarks.side_by_side import (
     FailedError,
+    Measured,
     Program,
     Spread,
     in_turn,
     lines_of,
+    one_round,
     one_run,
     quantities,
     quantity,
     ratios,
     rows_of,
-    tells,
 )
 
 TELLS = """
@@ -44,8 +45,8 @@ def telling(log: Path, name: str, against: str = "") -> Program:
     return Program(name, [sys.executable, "-c", TELLS, str(log), name], against)
 
 
-def failing(name: str, *, optional: bool) -> Program:
-    return Program(name, [sys.executable, "-c", "raise SystemExit('no such library')"], optional=optional)
+def failing(name: str) -> Program:
+    return Program(name, [sys.executable, "-c", "raise SystemExit('no such library')"])
 
 
 def test_programs_run_in_turn_and_each_is_prepared_before(tmp_path: Path) -> None:
@@ -63,17 +64,19 @@ def test_programs_run_in_turn_and_each_is_prepared_before(tmp_path: Path) -> Non
     assert quantity(measured.runs["A"][0], "rss_mb") == 7
 
 
-def test_an_optional_program_that_fails_is_left_out_with_what_it_said_and_the_others_go_on(tmp_path: Path) -> None:
-    programs = [telling(tmp_path / "log", "A"), failing("B", optional=True), telling(tmp_path / "log", "C")]
-    measured = in_turn(programs, 2)
-    assert (tmp_path / "log").read_text() == "ACAC"
+def test_in_a_round_one_that_fails_is_left_out_with_what_it_said_and_the_others_go_on(tmp_path: Path) -> None:
+    programs = [telling(tmp_path / "log", "A"), failing("B"), telling(tmp_path / "log", "C")]
+    measured, told = Measured(), list[str]()
+    for _ in range(2):
+        one_round(programs, measured, told.append)
+    assert (tmp_path / "log").read_text() == "".join(told) == "ACAC"
     assert list(measured.runs) == ["A", "C"]
     assert measured.left_out["B"].endswith("no such library\n")
 
 
-def test_one_that_has_to_run_ends_the_rest(tmp_path: Path) -> None:
+def test_programs_that_are_compared_alone_all_have_to_run(tmp_path: Path) -> None:
     with pytest.raises(FailedError, match="no such library"):
-        in_turn([telling(tmp_path / "log", "A"), failing("B", optional=False)], 1)
+        in_turn([telling(tmp_path / "log", "A"), failing("B")], 1)
     with pytest.raises(FailedError, match="silent ended with 0"):
         lines_of(Program("silent", [sys.executable, "-c", "print('nothing')"]))
 
@@ -97,13 +100,6 @@ def test_ratios_are_of_the_same_round() -> None:
     assert ratios(half, slow, "cpu") == Spread(0.5, 0.5, 0.5)
     with pytest.raises(ValueError, match="argument 2 is shorter"):
         ratios(half, slow[:1], "cpu")
-
-
-def test_what_is_computed_once_is_no_part_of_the_steady_cost() -> None:
-    run = {"events": 1_000_000, "cpu_s": 3.0, "promises_s": 1.0}
-    assert (quantity(run, "cpu"), quantity(run, "steady")) == (3, 2)
-    assert tells(run, "steady")
-    assert not tells({"events": 1, "cpu_s": 1.0}, "steady")
 
 
 def test_figures_are_for_the_events_that_a_program_is_about(tmp_path: Path) -> None:
