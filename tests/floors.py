@@ -109,8 +109,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "dashboards.panels status.style status.drawing status.html links rules.alert snapshot rules.events "
             "rules.health rows column_series reading_series traffic_series rules.annotations rules.drift "
             "call_series outcome_series fairness_series label_series rules.labels status.model_cards dashboards.fleet "
-            "rules.file register status.incident_cards status.notices dashboards.model series_limit status.page "
-            "dashboards.dashboard series site connection server"
+            "rules.file register status.incident_cards status.notices dashboards.model series_limit family packed "
+            "status.page dashboards.dashboard series site connection server"
         ),
     },
     {  # events of a service that reports itself, and what the path asks of the outside

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from prometheus_client.metrics_core import Metric
 
+from monitor.publish.family import clean_label
 from monitor.publish.register import REGISTER
-from monitor.publish.series import clean_label
 from monitor.publish.snapshot import Snapshot
 
 

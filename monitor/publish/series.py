@@ -2,87 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
-from collections.abc import Sequence
-from functools import cache, lru_cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
-from prometheus_client.utils import floatToGoString
 
 from monitor.events import REASONS
-from monitor.publish.column_series import Series
+from monitor.publish.family import LABEL_LIMIT, Family
+from monitor.publish.packed import Page
 from monitor.publish.register import REGISTER
-from monitor.publish.rows import Row
 from monitor.publish.series_limit import limited_series
 from monitor.publish.snapshot import Snapshot
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 #: the default of limits.series
 SERIES_LIMIT: Final = 10_000
-#: longest label value, in characters
-LABEL_LIMIT: Final = 256
-#: label values that are kept as they are written, at most 8 MB of them
-LABELS_KEPT: Final = 32_768
-#: numbers below this are written as Python writes them; further ones get their exponent sooner
-AS_PYTHON: Final = 1e6
 
 
-def clean_label(text: str) -> str:
-    """`text` as a label value: printable, without lone surrogates, at most LABEL_LIMIT characters.
-
-    A lone surrogate cannot be encoded and would fail the whole scrape. A changed text ends in a hash of the original,
-    so that two different texts never become the same series.
-    """
-    if len(text) <= LABEL_LIMIT and text.isprintable():
-        return text
-    mark = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
-    room = LABEL_LIMIT - len(mark) - 1
-    printable = "".join(char if char.isprintable() else "\ufffd" for char in text[:room])
-    return f"{printable}~{mark}"
-
-
-def render(snapshot: Snapshot, limit: int = SERIES_LIMIT) -> bytes:
+def render(snapshot: Snapshot, limit: int = SERIES_LIMIT, kept: dict[str, Family] | None = None) -> bytes:
     """A snapshot in the Prometheus text format 0.0.4: at most about `limit` series, without the process's own.
 
-    Not by prometheus_client, which takes ten times as long for thousands of series. A family is encoded at a time: one
-    call over all of them would keep the interpreter from the loop.
+    `kept` are the families of before by name: only what changed since is written again, and the same bytes come out.
     """
-    return b"".join(_family(series, rows) for series, rows in limited_series(snapshot, limit))
-
-
-def _family(series: Series, rows: Sequence[Row]) -> bytes:
-    meaning = series.meaning.replace("\\", r"\\").replace("\n", r"\n")
-    head = f"# HELP {series.name} {meaning}\n# TYPE {series.name} {series.kind}\n"
-    sample = _sample(series.name, series.labels).format
-    named = [sample(*map(_label, values)) for values, _ in rows]
-    lines = [f"{name} {_number(number)}\n" for name, (_, number) in zip(named, rows, strict=True)]
-    if len(set(named)) < len(named):  # a feature may be named `score`, too; a duplicate sample fails the scrape
-        first = {name: at for at, name in reversed(list(enumerate(named)))}
-        lines = [line for at, (name, line) in enumerate(zip(named, lines, strict=True)) if first[name] == at]
-    return (head + "".join(lines)).encode()
-
-
-def _number(value: float) -> str:
-    number = float(value)
-    if -AS_PYTHON < number < AS_PYTHON:
-        return repr(number)
-    text: str = floatToGoString(number)  # type: ignore[no-untyped-call]  # prometheus_client leaves it without types
-    return text
-
-
-@cache
-def _sample(name: str, labels: tuple[str, ...]) -> str:
-    """The name and labels of a sample, sorted, with a place for the value of each label."""
-    pairs = ",".join(f'{label}="{{{at}}}"' for label, at in sorted(zip(labels, range(len(labels)), strict=True)))
-    return f"{name}{{{{{pairs}}}}}" if pairs else name
-
-
-@lru_cache(maxsize=LABELS_KEPT)
-def _label(text: str) -> str:
-    """A value as it stands between quotes; kept, because a page has the same ones again and again."""
-    return clean_label(text).replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+    families = {} if kept is None else kept
+    texts = []
+    for series, rows in limited_series(snapshot, limit):
+        if series.name not in families:
+            families[series.name] = Family(series)
+        texts.append(families[series.name].text(rows))
+    return b"".join(texts)
 
 
 class SeriesPage:
@@ -92,18 +40,24 @@ class SeriesPage:
         self._limit = limit
         self._lock = threading.Lock()
         self._snapshot: Snapshot | None = None
-        self._text = b""
+        self._families: dict[str, Family] = {}
+        self._page = Page(b"")
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         PlatformCollector(registry=self._process)
 
     def text(self, snapshot: Snapshot) -> bytes:
         """The page of this snapshot, with the current series of the process itself."""
+        return self.body(snapshot, gzip=False)
+
+    def body(self, snapshot: Snapshot, *, gzip: bool) -> bytes:
+        """The same, compressed or not."""
         with self._lock:
             if snapshot is not self._snapshot:
-                self._text = render(snapshot, self._limit)
-                self._snapshot = snapshot
-            return self._text + generate_latest(self._process)
+                text = render(snapshot, self._limit, self._families)
+                self._page, self._snapshot = Page(text), snapshot
+            own = generate_latest(self._process)
+            return self._page.packed(own) if gzip else self._page.plain(own)
 
 
 _INTRO = """\

@@ -16,8 +16,8 @@ import pytest
 
 from monitor.events import ModelKey
 from monitor.publish.connection import BODY_LIMIT, CONNECTION_LIMIT
+from monitor.publish.packed import accepts_gzip
 from monitor.publish.series import CONTENT_TYPE
-from monitor.publish.site import accepts_gzip
 from monitor.publish.snapshot import IncidentView, Snapshot
 from tests.served import Served, is_closed, read_all, taken
 from tests.snapshots import column, model

@@ -18,8 +18,9 @@ from monitor.events import ACCEPTED, OUTCOMES, REASONS, REJECTED, ModelKey, Part
 from monitor.findings import PAGE, TICKET, Figures, FindingKey
 from monitor.judge.estimated import Estimated
 from monitor.publish.column_series import DISTANCES, FIGURES
+from monitor.publish.family import LABEL_LIMIT, clean_label
 from monitor.publish.register import REGISTER
-from monitor.publish.series import LABEL_LIMIT, SeriesPage, clean_label, render
+from monitor.publish.series import SeriesPage, render
 from monitor.publish.snapshot import ColumnView, FindingView, IncidentView, ModelView, Snapshot
 from tests.series_by_library import ByTheLibrary
 from tests.snapshots import BY_GROUP, CALLS, IN_WARMUP, NAMED, busy_snapshot, promise_of, wide_snapshot, with_labels
@@ -284,9 +285,9 @@ def test_a_page_renders_each_snapshot_once() -> None:
     page = SeriesPage()
     snapshot = full_snapshot()
     assert page.text(snapshot).startswith(render(snapshot))
-    first = page._text
+    first = page._page
     page.text(snapshot)
-    assert page._text is first
+    assert page._page is first
     assert values(read(page.text(Snapshot(open_panes=5))), "driftd_open_panes") == [5]
 
 
