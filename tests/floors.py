@@ -98,8 +98,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "registry": "client",
         "sources": (
-            "streams merge_by_time until_offsets copies recordings csv_rows parquet_cells parquet_columns parquet_rows writing "
-            "kinds readers files event_times whole_calls"
+            "streams merge_by_time until_offsets copies recordings csv_rows parquet_cells parquet_columns parquet_rows "
+            "writing kinds readers files event_times whole_calls"
         ),
         "state": (
             "durable codec frozen packing segments part_files checkpoint directory versions finding_trees task_part "
