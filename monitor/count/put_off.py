@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,17 @@ from monitor.events import ModelKey, Partition
 
 #: rows of a model version in a partition that are counted without waiting for more
 ENOUGH: Final = 1_024
-#: cells of all rows that wait in a process: numbers of 8 bytes, and values of some 50
-MOST_CELLS: Final = 1 << 20
-#: an event has so many besides its features
+#: what all rows that wait in a process take, in cells of 8 bytes
+MOST_CELLS: Final = 1 << 22
+#: an event has so many besides its features, a value of a category and the arrays of a part take as much as so many
 _OWN_CELLS: Final = 8
+_VALUE_CELLS: Final = 4
+_PART_CELLS: Final = 250
+#: so many parts that came one after the other become one
+_JOINED: Final = 8
 
 Ints = NDArray[np.int64]
+_T = TypeVar("_T", bound=np.generic)
 
 
 class Part(NamedTuple):
@@ -38,11 +43,13 @@ class Part(NamedTuple):
 
 @dataclass(slots=True)
 class _Waiting:
-    """Parts of a model version with the same columns, by partition; `count` counts one."""
+    """Parts of a model version with the same columns, by partition and in their order; `count` counts one."""
 
     columns: Hashable
     count: Callable[[Part], None]
     parts: dict[Partition, list[Part]] = field(default_factory=dict)
+    #: those behind them, which are not joined yet
+    single: dict[Partition, list[Part]] = field(default_factory=dict)
     rows: int = 0
     cells: int = 0
 
@@ -69,9 +76,15 @@ class PutOff:
             waiting = None
         if waiting is None:
             waiting = self._waiting[place] = _Waiting(columns, count)
+        part = part._replace(group=_alone(group))
         rows = len(part.ts)
-        cells = rows * (numbers + categories + _OWN_CELLS)
-        waiting.parts.setdefault(part.partition, []).append(part)
+        cells = rows * (numbers + _VALUE_CELLS * categories + _OWN_CELLS) + _PART_CELLS
+        single = waiting.single.setdefault(part.partition, [])
+        single.append(part)
+        if len(single) == _JOINED:
+            waiting.parts.setdefault(part.partition, []).append(_joined(single))
+            single.clear()
+            cells -= (_JOINED - 1) * _PART_CELLS
         waiting.rows += rows
         waiting.cells += cells
         self._cells += cells
@@ -85,8 +98,8 @@ class PutOff:
         waiting = self._waiting.pop((number, key), None)
         if waiting is not None:
             self._cells -= waiting.cells
-            for parts in waiting.parts.values():
-                waiting.count(_joined(parts))
+            for partition, single in waiting.single.items():
+                waiting.count(_joined([*waiting.parts.get(partition, ()), *single]))
 
     def count_all(self) -> None:
         """Count everything that waits."""
@@ -99,11 +112,33 @@ class PutOff:
         self._cells -= 0 if waiting is None else waiting.cells
 
 
-def _joined(parts: Sequence[Part]) -> Part:
-    """The rows of at least one part of one partition, with the same columns, one after the other.
+def _alone(group: Group) -> Group:
+    """The group without what is not counted, and without the rows of others: a few rows would hold on to all those that
+    were decoded with them."""
+    confidence = None if group.confidence is None else _own(group.confidence)
+    return Group(
+        group.key,
+        _own(group.rows),
+        _own(group.has_features),
+        _own(group.numeric),
+        group.categorical,
+        _own(group.score),
+        group.prediction,
+        group.label,
+        confidence=confidence,
+        tags=group.tags,
+    )
 
-    What is not counted is left out.
-    """
+
+def _own(part: NDArray[_T]) -> NDArray[_T]:
+    whole = part.base
+    if whole is None or (isinstance(whole, np.ndarray) and whole.nbytes <= 2 * part.nbytes):
+        return part
+    return part.copy()
+
+
+def _joined(parts: Sequence[Part]) -> Part:
+    """The rows of at least one part of one partition, with the same columns, one after the other."""
     if len(parts) == 1:
         return parts[0]
     groups = [part.group for part in parts]
@@ -117,8 +152,6 @@ def _joined(parts: Sequence[Part]) -> Part:
         score=np.concatenate([group.score for group in groups]),
         prediction=_in_a_row([group.prediction for group in groups]),
         label=_in_a_row([group.label for group in groups]),
-        raw=None,
-        probabilities=None,
         confidence=_arrays([group.confidence for group in groups]),
         tags=[_in_a_row(columns) for columns in zip(*(group.tags for group in groups), strict=True)],
     )

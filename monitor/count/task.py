@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
@@ -189,7 +190,7 @@ class Task:
         aggregator = self.aggregator(monitored)
         if picked is None and not aggregator.at_once:
             self._begin(group.key, numbers, aggregator)
-            self._totals.put_off.add(self.number, part, aggregator, self._count_put_off)
+            self._totals.put_off.add(self.number, part, aggregator, partial(self._count_put_off, aggregator))
         else:
             self._count_rows(group, counted, numbers, aggregator)
         self.labels.take_predictions(monitored, group, counted, numbers, events)
@@ -222,10 +223,8 @@ class Task:
             if pane not in known:
                 self._add(pane_key, pane, aggregator.empty())
 
-    def _count_put_off(self, part: Part) -> None:
-        monitored = self._admission.monitored(part.group.key)
-        if monitored is not None:
-            self._count_rows(part.group, *self._rows(part, None), self.aggregator(monitored))
+    def _count_put_off(self, aggregator: Aggregator, part: Part) -> None:
+        self._count_rows(part.group, *self._rows(part, None), aggregator)
 
     def _count_rows(self, group: Group, rows: Rows, panes: list[int], aggregator: Aggregator) -> None:
         """Count rows that fall into these panes."""

@@ -1,7 +1,8 @@
-"""SIGTERM and Ctrl-C are handled before and during the imports."""
+"""SIGTERM and Ctrl-C are handled before and during the imports; what is set before NumPy is one of them."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -52,3 +53,27 @@ os.kill(os.getpid(), signal.SIGINT)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (130, b"")
+
+
+THREADS = """
+import os, sys
+from monitor.__main__ import main
+sys.argv = ["driftd", "--version"]
+try:
+    main()
+except SystemExit:
+    pass
+print(os.environ.get("OPENBLAS_NUM_THREADS"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3"), ({"OMP_NUM_THREADS": "3"}, "None")],
+)
+def test_blas_has_one_thread_unless_its_user_says_otherwise(given: dict[str, str], seen: str) -> None:
+    others = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS], capture_output=True, check=True, timeout=60, env=others | given
+    )
+    assert done.stdout.decode().split()[-1] == seen
