@@ -6,13 +6,8 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import Final
 
 from monitor.exit_codes import DONE, INTERRUPTED, SIGNALLED
-
-#: for NumPy, before it is imported: its products of small matrices cost many times as much where several threads share
-#: them, and wait for each other on a machine that has other work
-ONE_THREAD: Final = ("OPENBLAS_NUM_THREADS", "1")
 
 
 def exit_on_signal(number: int, _frame: FrameType | None) -> None:
@@ -21,6 +16,15 @@ def exit_on_signal(number: int, _frame: FrameType | None) -> None:
     Commands that have something to save install their own handler.
     """
     os._exit(DONE if number == signal.SIGTERM and sys.argv[1:2] == ["run"] else SIGNALLED + number)
+
+
+def one_blas_thread() -> None:
+    """Have NumPy's OpenBLAS compute in the thread that calls it, unless its user says otherwise; before NumPy loads.
+
+    Its threads wait for work in busy loops, and products here are too small for more than one.
+    """
+    if not {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"} & os.environ.keys():
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
 def main() -> int:
@@ -33,7 +37,7 @@ def main() -> int:
     handles_sigint = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # ignored in background jobs of a shell
     if handles_sigint:
         signal.signal(signal.SIGINT, exit_on_signal)
-    os.environ.setdefault(*ONE_THREAD)
+    one_blas_thread()
     from monitor.cli.parser import main as run_command  # noqa: PLC0415  # after the handlers
 
     def imported() -> None:

@@ -77,7 +77,8 @@ class EventIds:
         others = np.flatnonzero(newest != places)
         if len(others):
             slot = slots[others] << 32
-            shared = np.unique(np.concatenate((slot | others, slot | (newest[others] - (first + 1)))))
+            shared = np.sort(np.concatenate((slot | others, slot | (newest[others] - (first + 1)))))
+            shared = shared[np.flatnonzero(np.diff(shared, prepend=-1))]  # np.unique is three times as slow
             follows = np.flatnonzero(shared[1:] >> 32 == shared[:-1] >> 32)
             rows = shared & 0xFFFFFFFF
             before[rows[follows + 1]] = rows[follows] + (first + 1)
@@ -94,20 +95,23 @@ class EventIds:
     def _known(self, first: int, keys: Keys, before: Ints) -> Mask:
         """Which of the keys from place `first` on are among those just before them."""
         known = np.zeros(len(keys), np.bool_)
-        oldest = np.arange(first + 1 - self.capacity, first + 1 - self.capacity + len(keys))
-        np.maximum(oldest, 1, out=oldest)
-        rows = np.flatnonzero(before >= oldest)
+        # none is before place 1; of each row the oldest that counts is one further
+        oldest = first + 1 - self.capacity
+        rows = np.flatnonzero(before >= max(1, oldest))
         places = before[rows]
+        if oldest + len(keys) > 1:
+            counts = places >= oldest + rows
+            rows, places = rows[counts], places[counts]
         for _ in range(MOST_STEPS):
             if not len(rows):
                 return known
             same = self._keys[places - 1] == keys[rows]
             known[rows[same]] = True
             places = self._before[places - 1].astype(np.int64)
-            goes_on = ~same & (places >= oldest[rows])
+            goes_on = ~same & (places >= np.maximum(oldest + rows, 1))
             rows, places = rows[goes_on], places[goes_on]
         for row in rows.tolist():
-            known[row] = (self._keys[oldest[row] - 1 : first + row] == keys[row]).any()
+            known[row] = (self._keys[max(oldest + row, 1) - 1 : first + row] == keys[row]).any()
         return known
 
     def _make_room(self, count: int) -> None:

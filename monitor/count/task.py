@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from monitor.count.admission.batch import Admitted, admit
 from monitor.count.admission.versions import Admission
+from monitor.count.batch_outcomes import accepted_of, outcomes_of
 from monitor.count.clocks.ahead_events import WrongTime
 from monitor.count.columns.aggregator import Aggregator, Aggregators
 from monitor.count.columns.facts import by_pane
@@ -24,20 +26,16 @@ from monitor.count.columns.sample import Sampled, accepted_of
 from monitor.count.labels.aggregator import LabelAggregators
 from monitor.count.labels.joins import Joins
 from monitor.count.labels.task_labels import TaskLabels
-from monitor.count.losses import Lost, Refused, lost_of
+from monitor.count.losses import Lost, lost_of
 from monitor.count.partition_state import PartitionState, Verdicts
+from monitor.count.put_off import Part
 from monitor.count.task_state import OpenPane, PaneKey, TaskState
 from monitor.count.totals import Totals
 from monitor.decode.columns import Events, Group
 from monitor.events import (
-    ACCEPTED,
-    DUPLICATE,
-    IGNORED,
     KINDS,
     LABEL,
-    LATE,
     PREDICTION,
-    REJECTED,
     UNKNOWN_MODEL,
     ModelKey,
     Partition,
@@ -85,7 +83,7 @@ class Task:
         shared = Shared() if shared is None else shared
         self.number = number
         self.partition_states: dict[str, PartitionState] = {}
-        self.open: dict[PaneKey, dict[int, Tally]] = {}
+        self._open: dict[PaneKey, dict[int, Tally]] = {}
         self.outcomes: Counter[tuple[str, str, str]] = Counter()
         #: open panes by the name of their model, as heaps of (end, whose, number)
         self._due: dict[str, list[tuple[int, PaneKey, int]]] = {}
@@ -163,43 +161,80 @@ class Task:
         self._count_sample(events, accepted, sample)
         labels = self.labels.take(partition.topic, events, verdicts.clock_us, now)
         refused = sorted(admitted.refused + labels.refused, key=lambda one: events.keys.index(one.key))
-        outcomes = _outcomes(events, refused, verdicts.late, verdicts.duplicate)
+        outcomes = outcomes_of(events, refused, verdicts.late, verdicts.duplicate)
         for (outcome, reason), count in outcomes.items():
             self.outcomes[partition.topic, outcome, reason] += count
         unknown = [events.offset[one.rows] for one in refused if one.outcome == UNKNOWN_MODEL]
         return Taken(
             outcomes,
-            _accepted(events, accepted) + Counter({(key, KINDS[LABEL]): n for key, n in labels.accepted.items()}),
+            accepted_of(events, accepted) + Counter({(key, KINDS[LABEL]): n for key, n in labels.accepted.items()}),
             np.unique(np.concatenate(unknown)).tolist() if unknown else [],
             lost_of(events, refused, verdicts.behind_us, verdicts.duplicate),
         )
 
     def _count_group(self, partition: Partition, group: Group, events: Events, accepted: NDArray[np.bool_]) -> None:
         monitored = self._admission.monitored(group.key)
-        picked = np.flatnonzero(accepted[group.rows])
-        if monitored is None or len(picked) == 0:
+        if monitored is None:
             return
-        ts = events.ts[group.rows[picked]]
+        whole = len(group.rows) == len(events)
+        kept = accepted if whole else accepted[group.rows]
+        picked = None if kept.all() else np.flatnonzero(kept)
+        if len(kept if picked is None else picked) == 0:
+            return
+        ts, offset, kind = events.ts, events.offset, events.kind
+        if picked is not None or not whole:
+            rows = group.rows if picked is None else group.rows[picked]
+            ts, offset, kind = ts[rows], offset[rows], kind[rows]
+        part = Part(partition, group, ts, offset, kind == PREDICTION)
+        counted, numbers = self._rows(part, picked)
+        aggregator = self.aggregator(monitored)
+        if picked is None and not aggregator.at_once:
+            self._begin(group.key, numbers, aggregator)
+            self._totals.put_off.add(self.number, part, aggregator, partial(self._count_put_off, aggregator))
+        else:
+            self._count_rows(group, counted, numbers, aggregator)
+        self.labels.take_predictions(monitored, group, counted, numbers, events)
+
+    def _rows(self, part: Part, picked: NDArray[np.int64] | None) -> tuple[Rows, list[int]]:
+        """The rows of a part, of those `picked` in its group (None: all of it), and the panes they fall into."""
+        partition, _, ts, offset, is_prediction = part
+        first, last = int(ts.min()) // self._pane_us, int(ts.max()) // self._pane_us
+        at = np.arange(len(ts)) if picked is None else picked
+        if first == last:
+            start, slots = np.zeros(1, np.int64), np.zeros(len(ts), np.int64)
+            return Rows(partition, at, start, slots, is_prediction, ts, offset), [first]
         panes = ts // self._pane_us
-        begins = np.diff(panes, prepend=panes[0] - 1)
-        if begins.min() < 0:
+        if (panes[1:] < panes[:-1]).any():
             order = np.argsort(panes, kind="stable")
-            picked, panes, ts = picked[order], panes[order], ts[order]
-            begins = np.diff(panes, prepend=panes[0] - 1)
+            at, panes, ts = at[order], panes[order], ts[order]
+            offset, is_prediction = offset[order], is_prediction[order]
+        begins = np.ones(len(panes), np.bool_)
+        np.not_equal(panes[1:], panes[:-1], out=begins[1:])
         starts = np.flatnonzero(begins)
-        slots = np.cumsum(begins != 0) - 1
-        rows = group.rows[picked]
-        offset, is_prediction = events.offset[rows], events.kind[rows] == PREDICTION
-        counted = Rows(partition, picked, starts, slots, is_prediction, ts, offset)
-        tallies = self.aggregator(monitored).count(group, counted)
-        first = np.minimum.reduceat(offset, starts).tolist()
-        last = np.maximum.reduceat(offset, starts).tolist()
-        numbers = panes[starts].tolist()
-        for slot, pane in enumerate(numbers):
-            tallies[slot].add_records(partition, first[slot], last[slot])
+        slots = np.cumsum(begins) - 1
+        return Rows(partition, at, starts, slots, is_prediction, ts, offset), panes[starts].tolist()
+
+    def _begin(self, key: ModelKey, panes: list[int], aggregator: Aggregator) -> None:
+        """Rows of a model version that are counted later fall into these panes."""
+        self._totals.begin(key, aggregator.empty)
+        pane_key = PaneKey(key, "")
+        known = self._open.get(pane_key, ())
+        for pane in panes:
+            if pane not in known:
+                self._add(pane_key, pane, aggregator.empty())
+
+    def _count_put_off(self, aggregator: Aggregator, part: Part) -> None:
+        self._count_rows(part.group, *self._rows(part, None), aggregator)
+
+    def _count_rows(self, group: Group, rows: Rows, panes: list[int], aggregator: Aggregator) -> None:
+        """Count rows that fall into these panes."""
+        tallies = aggregator.count(group, rows)
+        first = np.minimum.reduceat(rows.offset, rows.starts).tolist()
+        last = np.maximum.reduceat(rows.offset, rows.starts).tolist()
+        for slot, pane in enumerate(panes):
+            tallies[slot].add_records(rows.partition, first[slot], last[slot])
             self._totals.add(group.key, tallies[slot])
             self._add(PaneKey(group.key, ""), pane, tallies[slot])
-        self.labels.take_predictions(monitored, group, counted, numbers, events)
 
     def _count_facts(self, events: Events, verdicts: Verdicts) -> None:
         """Count what is known of events beside their columns; most batches have nothing of it."""
@@ -238,12 +273,12 @@ class Task:
     def _note(self, monitored: Monitored, pane: int, further: Mapping[str, NDArray[np.int64]]) -> None:
         """Add further counts to a pane, which may hold nothing else."""
         pane_key = PaneKey(monitored.key, "")
-        if pane not in self.open.get(pane_key, ()):
+        if pane not in self._open.get(pane_key, ()):
             self._add(pane_key, pane, self.aggregator(monitored).empty())
         self._tally(pane_key, pane).add_further(further)
 
     def _add(self, pane_key: PaneKey, pane: int, tally: Tally) -> None:
-        by_pane = self.open.setdefault(pane_key, {})
+        by_pane = self._open.setdefault(pane_key, {})
         if pane in by_pane:
             self._tally(pane_key, pane).merge(tally)
             return
@@ -256,7 +291,7 @@ class Task:
 
     def _tally(self, pane_key: PaneKey, pane: int) -> Tally:
         """The tally of an open pane, to be changed."""
-        by_pane = self.open[pane_key]
+        by_pane = self._open[pane_key]
         if (pane_key, pane) not in self._own:
             by_pane[pane] = by_pane[pane].copy()
             self._own.add((pane_key, pane))
@@ -280,8 +315,9 @@ class Task:
             until = until_us(model)
             while due and due[0][0] <= until:
                 _, pane_key, pane = heappop(due)
+                self._totals.put_off.count_of(self.number, pane_key.key)
                 tally = self._tally(pane_key, pane)
-                del self.open[pane_key][pane]
+                del self._open[pane_key][pane]
                 self._own.discard((pane_key, pane))
                 closed.append(ClosedPane(pane_key, pane * self._pane_us, tally))
         self._open_panes -= len(closed)
@@ -301,6 +337,12 @@ class Task:
                 self._count_wrong_times(wrong_times)
 
     @property
+    def open(self) -> dict[PaneKey, dict[int, Tally]]:
+        """The tallies of open panes."""
+        self._totals.put_off.count_all()
+        return self._open
+
+    @property
     def open_panes(self) -> int:
         return self._open_panes
 
@@ -310,8 +352,9 @@ class Task:
         self.labels.forget(key)
         for partition_state in self.partition_states.values():
             partition_state.ahead.forget(key)
-        for pane_key in [pane_key for pane_key in self.open if pane_key.key == key]:
-            self._open_panes -= len(self.open.pop(pane_key))
+        self._totals.put_off.drop(self.number, key)
+        for pane_key in [pane_key for pane_key in self._open if pane_key.key == key]:
+            self._open_panes -= len(self._open.pop(pane_key))
         self._own = {place for place in self._own if place[0].key != key}
         kept = [entry for entry in self._due.get(key.model, ()) if entry[1].key != key]
         self._due[key.model] = kept
@@ -328,13 +371,14 @@ class Task:
 
     def to_state(self) -> TaskState:
         """The state as values; its tallies are not changed any more."""
+        open_panes = self.open
         self._own.clear()
         return TaskState(
             self.number,
             {topic: partition_state.to_state() for topic, partition_state in sorted(self.partition_states.items())},
             [
                 OpenPane(pane_key, pane, tally)
-                for pane_key, by_pane in sorted(self.open.items())
+                for pane_key, by_pane in sorted(open_panes.items())
                 for pane, tally in sorted(by_pane.items())
             ],
             dict(sorted(self.outcomes.items())),
@@ -347,31 +391,3 @@ class Task:
         for pane_key, pane, tally in state.open:
             self._add(pane_key, pane, tally)
         self.outcomes = Counter(state.outcomes)
-
-
-def _accepted(events: Events, accepted: NDArray[np.bool_]) -> Counter[tuple[ModelKey, str]]:
-    pairs = events.key[accepted].astype(np.int64) * len(KINDS) + events.kind[accepted]
-    counts = np.bincount(pairs, minlength=0)
-    return Counter(
-        {
-            (events.keys[pair // len(KINDS)], KINDS[pair % len(KINDS)]): int(counts[pair])
-            for pair in np.flatnonzero(counts).tolist()
-        }
-    )
-
-
-def _outcomes(
-    events: Events, refused: list[Refused], late: NDArray[np.bool_], duplicate: NDArray[np.bool_]
-) -> Counter[tuple[str, str]]:
-    """Outcomes by (outcome, reason); they add up to the events of the batch's records."""
-    found: Counter[tuple[str, str]] = Counter()
-    for rejected in events.rejected:
-        found[REJECTED, rejected.reason] += rejected.count
-    found[IGNORED, "tombstone"] += events.tombstones
-    found[IGNORED, "kind"] += events.left_aside
-    for one in refused:
-        found[one.outcome, one.reason] += len(one.rows)
-    found[LATE, ""] += (behind := int(np.count_nonzero(late)))
-    found[DUPLICATE, ""] += (again := int(np.count_nonzero(duplicate)))
-    found[ACCEPTED, ""] += len(events) - sum(len(one.rows) for one in refused) - behind - again
-    return Counter({outcome: count for outcome, count in found.items() if count})

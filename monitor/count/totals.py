@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Hashable
+from collections.abc import Callable, Container, Hashable
 from typing import Final
 
+from monitor.count.put_off import PutOff
 from monitor.events import ModelKey
 from monitor.stats.performance.label_tally import LabelTally
 from monitor.stats.tallies.tally import Tally
@@ -78,16 +79,29 @@ class Totals:
     """Events and labels of each model version; the tasks of a process share one."""
 
     def __init__(self) -> None:
-        self.events: dict[ModelKey, Tally] = {}
+        self._events: dict[ModelKey, Tally] = {}
         self.labels = LabelTotals()
+        #: rows that are not in here yet
+        self.put_off = PutOff()
         #: number of changes of each total, as its mark
         self._changes: Counter[ModelKey] = Counter()
 
+    @property
+    def events(self) -> dict[ModelKey, Tally]:
+        """All events that were accepted, by model version."""
+        self.put_off.count_all()
+        return self._events
+
+    def begin(self, key: ModelKey, empty: Callable[[], Tally]) -> None:
+        """Events of a model version were accepted, and will be added."""
+        if key not in self._events:
+            self._events[key] = empty()
+
     def add(self, key: ModelKey, tally: Tally) -> None:
         self._changes[key] += 1
-        known = self.events.get(key)
+        known = self._events.get(key)
         if known is None:
-            self.events[key] = tally.copy()
+            self._events[key] = tally.copy()
         else:
             known.merge(tally)
 
@@ -104,22 +118,23 @@ class Totals:
 
     def label_key(self, key: ModelKey) -> ModelKey:
         """The key that labels of `key` count under."""
-        return self.labels.key_of(key, self.events)
+        return self.labels.key_of(key, self._events)
 
     def forget(self, key: ModelKey) -> None:
         self._changes[key] += 1
-        self.events.pop(key, None)
+        self._events.pop(key, None)
         self.labels.forget(key)
 
     def keys(self) -> list[ModelKey]:
         """The model versions that events were accepted of."""
-        return sorted(self.events)
+        return sorted(self._events)
 
     def mark(self, key: ModelKey) -> Hashable:
         """The same as long as the events of a model version are."""
+        self.put_off.count_all()
         return self._changes[key]
 
     def restore(self, key: ModelKey, events: Tally | None) -> None:
         """Go on from the events of a model version; the tally is this one's from now on."""
         if events is not None:
-            self.events[key] = events
+            self._events[key] = events

@@ -1,7 +1,5 @@
 """Benchmarks; NumPy has as many threads in them as in the commands."""
 
-import os
+from monitor.__main__ import one_blas_thread
 
-from monitor.__main__ import ONE_THREAD
-
-os.environ.setdefault(*ONE_THREAD)
+one_blas_thread()

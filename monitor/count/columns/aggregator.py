@@ -34,6 +34,9 @@ _ABSENT = np.array(ABSENT_BITS, np.uint64).view(np.float64)
 class Aggregator:
     """Counts the rows of one model version by its reference's bins."""
 
+    #: whether rows have to be counted when they come
+    at_once = False
+
     def __init__(self, reference: Reference) -> None:
         self.reference = reference
         self._width = reference.width

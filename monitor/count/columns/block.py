@@ -7,7 +7,7 @@ extremes say so, and only the other columns are looked at value by value.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,16 @@ Flags = NDArray[np.bool_]
 EXACT: Final = 1 << 20
 
 
+class _Column(NamedTuple):
+    """A column of categories: its place, and entries and `values` (n,) that are counted where `counted` says."""
+
+    at: int
+    categories: Categories
+    entries: Entries
+    values: list[object]
+    counted: Flags | None
+
+
 class Block:
     """Counts, sums and extremes of P panes."""
 
@@ -78,6 +88,8 @@ class Block:
         self._levels = np.full((columns, len(rows.picked) if pairs is not None else 0), NO_LEVEL, np.uint8)
         #: places among the counts of all panes, each (any,), which are counted at the end
         self._flat: list[Ints] = []
+        #: columns of categories of which it is not known yet whether they hold values without their own bin
+        self._unlooked: list[_Column] = []
         self.sums = np.zeros((panes, columns, SUMS), np.int64)
         self.lows = np.full((panes, columns), np.inf)
         self.highs = np.full((panes, columns), -np.inf)
@@ -99,20 +111,16 @@ class Block:
         if self._segments is not None:
             self._segments.cut(at, entries)
             self._segments.add(flat, counted)
-        if categories.pooled or entries.max() >= categories.own or entries.min() < len(QUALITY_COUNTS):
-            self._unusual(at, categories, entries, values, rows, counted)
+        column = _Column(at, categories, entries, values, counted)
+        if categories.pooled:
+            self._unusual(column, rows)
+        else:
+            self._unlooked.append(column)
         return entries
 
-    def _unusual(
-        self,
-        at: int,
-        categories: Categories,
-        entries: Entries,
-        values: list[object],
-        rows: Rows,
-        counted: Flags | None,
-    ) -> None:
+    def _unusual(self, column: _Column, rows: Rows) -> None:
         """What is kept of values without their own bin."""
+        at, categories, entries, values, counted = column
         never_seen, is_value = categories.unseen.take(entries), entries >= len(QUALITY_COUNTS)
         no_value = ~is_value
         if counted is not None:
@@ -266,7 +274,11 @@ class Block:
         size = self._panes * self._columns * self._slots
         flat = np.concatenate(self._flat) if self._flat else np.zeros(0, np.int64)
         counts = np.bincount(flat, minlength=size).reshape(self._panes, self._columns, self._slots)
-        sizes = np.diff(np.append(rows.starts, len(rows.picked)))
+        unusual = counts[:, :, self._width :].sum(axis=(0, 2)).tolist()
+        for column in self._unlooked:
+            if unusual[column.at]:
+                self._unusual(column, rows)
+        sizes = np.diff(rows.starts, append=len(rows.picked))
         first = np.minimum.reduceat(rows.ts, rows.starts).tolist()
         last = np.maximum.reduceat(rows.ts, rows.starts).tolist()
         predictions = np.add.reduceat(rows.is_prediction.astype(np.int64), rows.starts)

@@ -26,7 +26,7 @@ from monitor.stats.tallies.tally import Floats, Ints
 #: entries kept between batches for values without their own bin
 MAX_ENTRIES = 4_096
 
-Entries = NDArray[np.uint32]
+Entries = NDArray[np.int64]
 
 
 class Categories:
@@ -59,11 +59,6 @@ class Categories:
         self._unseen_slot = width + unseen_as
         self._own = len(self.slots)
 
-    @property
-    def own(self) -> int:
-        """The number of entries of the reference: those behind are of values without their own bin."""
-        return self._own
-
     def entries(self, values: Sequence[object]) -> Entries:
         """The entry of each value; entries below `len(QUALITY_COUNTS)` are quality counts."""
         try:
@@ -75,8 +70,8 @@ class Categories:
 
     def _found(self, values: Sequence[object]) -> Entries:
         if len(values) < 2:
-            return np.frombuffer(b"".join(map(self._entries.__getitem__, values)), np.uint32)
-        return np.frombuffer(b"".join(itemgetter(*values)(self._entries)), np.uint32)
+            return np.frombuffer(b"".join(map(self._entries.__getitem__, values)), np.int64)
+        return np.frombuffer(b"".join(itemgetter(*values)(self._entries)), np.int64)
 
     def _make_room(self) -> None:
         """Forget the cached values when there are too many: they would get equal entries again."""
@@ -99,4 +94,4 @@ class Categories:
 
 
 def _bytes_of(entry: int) -> bytes:
-    return np.uint32(entry).tobytes()
+    return np.int64(entry).tobytes()

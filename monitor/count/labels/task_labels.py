@@ -103,11 +103,14 @@ class TaskLabels:
 
         `panes` (P,) are the numbers of the panes they fall into, and of their cohorts.
         """
+        unlabelled = group.label.count(None) == len(group.label)
+        if unlabelled and self._joins is None:
+            return
         aggregator = self._aggregators.of(monitored)
         segments = aggregator.segments.of(group, rows)
         if self._joins is not None:
             self._joins.add_predictions(group, rows, events, aggregator.segments.packed(segments))
-        if group.label.count(None) == len(group.label):
+        if unlabelled:
             return
         tallies = aggregator.count(LabelRows.inline(group, rows, segments))
         for slot, tally in tallies.items():

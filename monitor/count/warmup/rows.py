@@ -144,6 +144,8 @@ class WarmupRows:
 class WarmupAggregator(Aggregator):
     """Counts rows without columns, and keeps them."""
 
+    at_once = True
+
     def __init__(self, reference: Reference, kept: WarmupRows) -> None:
         super().__init__(reference)
         self._kept = kept
