@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from monitor.clock import DAY_US, MINUTE_US, SECOND_US
 from monitor.events import canonical
+from monitor.settings.bridge import Bridge
 from monitor.settings.fields import Fields, layout_faults
 from monitor.settings.kafka import Kafka
 from monitor.settings.model import LABELS_HORIZON, Budget, Model
@@ -276,6 +277,7 @@ class Settings(Part):
     outputs: Outputs = Field(default=Outputs(), description=Outputs.__doc__)
     state: State = Field(default=State(), description=State.__doc__)
     http: Http = Field(default=Http(), description=Http.__doc__)
+    bridge: Bridge = Field(default=Bridge(), description=Bridge.__doc__)
     log: Log = Field(default=Log(), description=Log.__doc__)
     links: Links = Field(default=Links(), description=Links.__doc__)
     budget: Budget = Field(default=Budget(), description=Budget.__doc__)
