@@ -34,7 +34,11 @@ class Delivers(Protocol):
         """What is wrong, "" if all is well."""
 
     def submit(self, group: Group) -> None:
-        """Deliver a group."""
+        """Deliver a group.
+
+        Raises:
+            TooLargeError: its topic does not take a record of that size.
+        """
 
 
 class Receiver:
@@ -96,8 +100,6 @@ class Receiver:
         if figures.waiting_bytes and figures.waiting_bytes + size > self._queue_bytes:
             text = f"{figures.waiting_bytes} bytes wait for the brokers (bridge.queue_bytes); try again"
             raise RefusedError(HTTPStatus.TOO_MANY_REQUESTS, text, RETRY_AFTER)
-        figures.waiting_requests += 1
-        figures.waiting_bytes += size
         messages = [Message(route.topic, one.key, one.value, one.headers) for one in carried]
         done = partial(self._done, route.topic, len(messages), len(post.body), time.monotonic(), answered)
         group = Group(
@@ -106,7 +108,12 @@ class Receiver:
             done=lambda failure: self._call(partial(done, failure)),
             gone=lambda: self._call(partial(self._gone, size)),
         )
-        self._delivery.submit(group)
+        try:
+            self._delivery.submit(group)
+        except TooLargeError as error:
+            raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error)) from None
+        figures.waiting_requests += 1
+        figures.waiting_bytes += size
 
     def answers(self, name: str, status: HTTPStatus) -> None:
         """Count an answer."""

@@ -18,11 +18,11 @@ from monitor.bridge.holding import Holding
 from monitor.bridge.receiver import Receiver
 from monitor.bridge.routes import routes, topics_of
 from monitor.clock import SECOND_US
-from monitor.errors import PermanentError, UsageError
+from monitor.errors import ExternalError, PermanentError, UsageError
 from monitor.exit_codes import DONE, INTERRUPTED
 from monitor.kafka.connect import until_connected
 from monitor.kafka.delivery import Delivery
-from monitor.kafka.topics import create_command, describe_cluster
+from monitor.kafka.topics import create_command, describe_cluster, largest_messages
 from monitor.log import get_log
 from monitor.settings.kafka import Kafka
 from monitor.settings.tree import Settings
@@ -94,7 +94,7 @@ class _Bridge:
             self._holding.drop(OVER_LIMIT)
             ticking.cancel()
             stopping.cancel()
-            with contextlib.suppress(PermanentError):
+            with contextlib.suppress(ExternalError):
                 await connecting
             await asyncio.to_thread(self._delivery.close, CLOSE_SECONDS)
         _log.info("ended", records=self._figures.records.total())
@@ -114,12 +114,11 @@ class _Bridge:
             PermanentError: a topic is missing, or the brokers refuse this user.
         """
         kafka = self._settings.kafka
-        found = until_connected(
-            lambda: _require(topics_of(self._settings), kafka), self._stop.is_set, self._stop.wait
-        )  # fmt: skip
-        if found is not None:
-            self._delivery.start()
-            _log.info("connected", topics=found)
+        topics = topics_of(self._settings)
+        largest = until_connected(lambda: _required(topics, kafka), self._stop.is_set, self._stop.wait)
+        if largest is not None:
+            self._delivery.start(largest)
+            _log.info("connected", topics=topics)
 
     async def _tick(self) -> None:
         while True:
@@ -139,8 +138,8 @@ class _Bridge:
             await asyncio.sleep(TICK_SECONDS / 10)
 
 
-def _require(topics: list[str], kafka: Kafka) -> list[str]:
-    """The topics, which have to exist and to be writable.
+def _required(topics: list[str], kafka: Kafka) -> dict[str, int]:
+    """Require that the topics exist and are writable; returns the largest message of each, where it is known.
 
     Raises:
         ExternalError: no answer; PermanentError: one line for each fault.
@@ -152,7 +151,7 @@ def _require(topics: list[str], kafka: Kafka) -> list[str]:
             faults.append(f"this user may not WRITE the topic {name}; see kafka-acls.sh --add")
     if faults:
         raise PermanentError("\n".join(faults))
-    return topics
+    return largest_messages(kafka, topics)
 
 
 def _more_files(connections: int) -> None:

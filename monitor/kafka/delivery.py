@@ -1,7 +1,7 @@
 """Delivers records at once and says of each group of them whether the brokers acknowledged it.
 
 Unlike an `Outbox` it keeps nothing that failed: whoever gave the group learns of it and may give it again. So a group
-that was acknowledged is in the topic once, and one that failed may be in it, too.
+that was acknowledged is in the topic, and one that failed may be in it, too.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from kafka import KafkaProducer
 from kafka import errors as kafka_errors
@@ -29,13 +29,10 @@ from monitor.tenfold import Tenfold
 _log = get_log(__name__)
 
 _TOO_LARGE: Final = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError)
-#: errors of one topic or record, after which the producer is as good as before
-_OF_TOPIC: Final = (*_TOO_LARGE, kafka_errors.TopicAuthorizationFailedError, kafka_errors.InvalidRecordError,
-                    kafka_errors.InvalidTopicError, kafka_errors.UnknownTopicOrPartitionError)  # fmt: skip
 #: seconds without an acknowledgement, while groups wait for one, after which new ones are refused at once
 SILENT_S: Final = 3.0
 #: seconds beyond its time after which a group counts as stuck in the library, and the producer is replaced
-_WATCHDOG_MARGIN_S: Final = 5.0
+WATCHDOG_MARGIN_S: Final = 5.0
 #: so often groups are looked at whose time is over
 _TICK_S: Final = 0.25
 #: seconds between two attempts to connect
@@ -59,18 +56,28 @@ class Group:
     topic: str
     messages: Sequence[Message]
     done: Callable[[ExternalError | None], None]
-    #: called when the library holds none of it any more, after `done` or within it
+    #: called once when none of it is held any more, after `done`
     gone: Callable[[], None]
     since: float = 0.0
     left: int = 0
-    #: the library has got them, or refused them
-    handed: bool = False
     failure: ExternalError | None = None
     answered: bool = False
 
 
+class _Broken(NamedTuple):
+    """The first failure of a producer for good: the library fails with it all that the producer holds or gets."""
+
+    generation: int
+    kind: type[Exception]
+    topic: str
+
+
 class Delivery:
-    """An idempotent producer (acks=all) with a thread that hands records to it. `submit` never waits."""
+    """An idempotent producer (acks=all) with a thread that hands records to it. `submit` never waits.
+
+    Every error that the library does not call retriable ends its producer. A new one takes its place then, and gets the
+    records that only shared the failed one; those that had reached a broker already are there twice.
+    """
 
     def __init__(
         self,
@@ -85,20 +92,27 @@ class Delivery:
         self._settings, self._within_s, self._record_bytes = settings, within_s, record_bytes
         self._monotonic, self._factory = monotonic, factory
         self._changed = threading.Condition()
-        self._new: deque[Group] = deque()
-        #: groups without a fate, the oldest first
+        #: records for the producer
+        self._new: deque[tuple[Group, Message]] = deque()
+        #: groups that are held, the oldest first
         self._open: dict[Group, None] = {}
         self._producer: Any = None
+        self._generation = 0
+        self._broken: _Broken | None = None
+        #: records that the library holds
+        self._handed = 0
         self._failures: dict[str, str] = {}
         self._last_acknowledged = monotonic()
-        self._replace = False
+        self._doubtful = False
         self._closing = False
         self._connect_at = monotonic()
+        self._largest: Mapping[str, int] = {}
         self._logged = Tenfold()
         self._thread = threading.Thread(target=self._run, name="driftd-delivery", daemon=True)
 
-    def start(self) -> None:
-        """Connect, and deliver from now on."""
+    def start(self, largest: Mapping[str, int]) -> None:
+        """Connect, and deliver from now on. `largest` are the bytes of the largest message of topics, where known."""
+        self._largest = largest
         self._thread.start()
 
     def refusal(self, topic: str) -> str:
@@ -107,34 +121,40 @@ class Delivery:
         After a failure one group at a time is let through, to see whether the brokers are back.
         """
         with self._changed:
-            if self._producer is None:
-                return self._failures.get("", "not connected to Kafka yet")
             failure = self._failures.get(topic) or self._failures.get("", "")
-            if not self._open:
-                return ""
-            oldest = next(iter(self._open)).since
-            silent = self._monotonic() - max(oldest, self._last_acknowledged)
-            if silent > SILENT_S and not failure:
-                return f"the brokers have acknowledged nothing for {silent:.0f} s"
-            return failure
+            if self._producer is None and self._broken is None:
+                return failure or "not connected to Kafka yet"
+            return (failure or self._silence()) if self._open else ""
 
     def trouble(self) -> str:
         """What is wrong now, "" if all is well: for a probe."""
         with self._changed:
             if self._failures:
                 return "; ".join(dict.fromkeys(self._failures.values()))
-            if self._producer is None:
+            if self._producer is None and self._broken is None:
                 return "not connected to Kafka yet"
-            oldest = next(iter(self._open)).since if self._open else self._monotonic()
-            silent = self._monotonic() - max(oldest, self._last_acknowledged)
-            return f"the brokers have acknowledged nothing for {silent:.0f} s" if silent > SILENT_S else ""
+            return self._silence()
+
+    def _silence(self) -> str:
+        """Said when groups wait and nothing is acknowledged."""
+        if not self._open:
+            return ""
+        silent = self._monotonic() - max(next(iter(self._open)).since, self._last_acknowledged)
+        return f"the brokers have acknowledged nothing for {silent:.0f} s" if silent > SILENT_S else ""
 
     def submit(self, group: Group) -> None:
-        """Deliver the group; its `done` is called within its time, and a little later at the most."""
+        """Deliver the group; its `done` is called within its time, and a little later at the most.
+
+        Raises:
+            TooLargeError: a record is larger than its topic takes; nothing of the group is delivered.
+        """
+        largest = self._largest.get(group.topic)
+        if largest is not None and any(message.size() > largest for message in group.messages):
+            raise _too_large(group.topic)
         group.since, group.left = self._monotonic(), len(group.messages)
         with self._changed:
             self._open[group] = None
-            self._new.append(group)
+            self._new.extend((group, message) for message in group.messages)
             self._changed.notify()
 
     def close(self, timeout_s: float) -> None:
@@ -143,26 +163,33 @@ class Delivery:
             self._closing = True
             self._changed.wait_for(lambda: not self._open, timeout_s)
             self._changed.notify()
-        self._thread.join(1.0)
+            left = list(self._open)
+        if self._thread.ident is not None:
+            self._thread.join(2 * _TICK_S)
         self._drop_producer()
+        self._give_up(left, TransientError("the bridge ended"))
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: bool(self._new) or (self._closing and not self._open), _TICK_S)
-                new = list(self._new)
-                self._new.clear()
+                self._changed.wait_for(lambda: bool(self._new) or self._closing, _TICK_S)
+                if self._closing:
+                    self._changed.wait_for(lambda: bool(self._new) or not self._open, _TICK_S)
                 if self._closing and not self._open:
                     return
             self._connect_if_due()
-            for group in new:
-                self._hand_over(group)
+            with self._changed:
+                new = list(self._new)
+                self._new.clear()
+            for group, message in new:
+                self._hand_over(group, message)
             self._expire()
 
     def _connect_if_due(self) -> None:
-        """Replace a producer that failed once nothing is in flight, and connect if there is none."""
+        """Replace a producer that failed, and connect if there is none."""
         with self._changed:
-            replace = self._replace and not any(group.handed for group in self._open)
+            # one that only may have failed is kept until it holds nothing
+            replace = self._broken is not None or (self._doubtful and not self._handed)
         if replace:
             self._drop_producer()
         if self._producer is not None or self._monotonic() < self._connect_at:
@@ -171,10 +198,12 @@ class Delivery:
             producer = connect(self._factory, self._config())
         except ExternalError as failure:
             self._failed("", failure)
+            with self._changed:
+                self._broken = None
             self._connect_at = self._monotonic() + _CONNECT_PAUSE_S
             return
         with self._changed:
-            self._producer, self._replace = producer, False
+            self._producer, self._doubtful, self._broken = producer, False, None
             self._failures.pop("", None)
             self._last_acknowledged = self._monotonic()
 
@@ -193,28 +222,47 @@ class Delivery:
             "reconnect_backoff_max_ms": 1_000,
         }
 
-    def _hand_over(self, group: Group) -> None:
-        producer, group.handed = self._producer, True
-        for topic, key, value, headers in group.messages:
-            if producer is None or group.answered:
-                self._settle(group, TransientError("not connected to Kafka"))
-                continue
-            try:
-                future = producer.send(topic, key=key, value=value, headers=list(headers))
-            except (kafka_errors.KafkaError, ValueError, TypeError) as error:
-                self._settle(group, _translated(error, topic))
-                continue
-            future.add_callback(partial(self._acknowledged, group))
-            future.add_errback(partial(self._refused, group))
+    def _hand_over(self, group: Group, message: Message) -> None:
+        producer, generation = self._producer, self._generation
+        if producer is None or group.answered:
+            self._settle(group, TransientError("not connected to Kafka"))
+            return
+        topic, key, value, headers = message
+        try:
+            future = producer.send(topic, key=key, value=value, headers=list(headers))
+        except (kafka_errors.KafkaError, ValueError, TypeError) as error:
+            self._settle(group, _translated(error, topic))
+            return
+        with self._changed:
+            self._handed += 1
+        future.add_callback(partial(self._acknowledged, group, generation))
+        future.add_errback(partial(self._refused, group, message, generation))
 
-    def _acknowledged(self, group: Group, _metadata: object) -> None:
+    def _left_library(self, generation: int) -> None:
+        with self._changed:
+            if generation == self._generation:
+                self._handed -= 1
+
+    def _acknowledged(self, group: Group, generation: int, _metadata: object) -> None:
         """Called by the library's thread."""
+        self._left_library(generation)
         self._settle(group, None)
 
-    def _refused(self, group: Group, error: Exception) -> None:
-        """The same."""
-        if not isinstance(error, _OF_TOPIC):
-            self._replace = True
+    def _refused(self, group: Group, message: Message, generation: int, error: Exception) -> None:
+        """Called by the library's thread, or by ours when a producer is dropped."""
+        self._left_library(generation)
+        with self._changed:
+            broken = generation != self._generation or self._broken is not None
+            is_own = not broken or (
+                self._broken == (generation, type(error), group.topic) and not isinstance(error, _TOO_LARGE)
+            )
+            if not broken and not isinstance(error, kafka_errors.RetriableError):
+                self._broken = _Broken(generation, type(error), group.topic)
+            self._doubtful = True
+            if not is_own and not group.answered and not self._closing:
+                self._new.append((group, message))
+                self._changed.notify()
+                return
         self._settle(group, _translated(error, group.topic))
 
     def _settle(self, group: Group, failure: ExternalError | None) -> None:
@@ -227,7 +275,7 @@ class Delivery:
                 if self._failures:
                     self._failures.pop(group.topic, None)
                     self._failures.pop("", None)
-            if group.left:
+            if group.left or group not in self._open:
                 return
             answered, group.answered = group.answered, True
         if group.failure is not None and not isinstance(group.failure, TooLargeError):
@@ -247,18 +295,26 @@ class Delivery:
         now = self._monotonic()
         with self._changed:
             late = list(takewhile(lambda group: now - group.since > self._within_s, self._open))
-            unanswered = [group for group in late if not group.answered]
-            stuck = [group for group in late if now - group.since > self._within_s + _WATCHDOG_MARGIN_S]
-            for group in unanswered:
-                group.answered = True
-        for group in unanswered:
-            failure = TransientError(f"the brokers did not acknowledge it within {self._within_s:g} s")
-            self._failed(group.topic, failure)
-            group.done(failure)
+        self._answer(late, TransientError(f"the brokers did not acknowledge it within {self._within_s:g} s"))
+        stuck = [group for group in late if now - group.since > self._within_s + WATCHDOG_MARGIN_S]
         if stuck:
             _log.warning("producer_replaced", why="a record is older than its time-out")
             self._drop_producer()
             self._let_go(stuck)
+
+    def _give_up(self, groups: Sequence[Group], failure: ExternalError) -> None:
+        self._answer(groups, failure)
+        self._let_go(groups)
+
+    def _answer(self, groups: Sequence[Group], failure: ExternalError) -> None:
+        """Tell of the failure of those that were not told of yet."""
+        with self._changed:
+            unanswered = [group for group in groups if not group.answered]
+            for group in unanswered:
+                group.answered = True
+        for group in unanswered:
+            self._failed(group.topic, failure)
+            group.done(failure)
 
     def _let_go(self, groups: Sequence[Group]) -> None:
         with self._changed:
@@ -271,7 +327,8 @@ class Delivery:
     def _drop_producer(self) -> None:
         with self._changed:
             producer, self._producer = self._producer, None
-            self._replace = False
+            self._generation += 1
+            self._handed, self._doubtful = 0, False
         if producer is None:
             return
         close_quietly(lambda: producer.close(timeout=0))
@@ -280,7 +337,9 @@ class Delivery:
             sender.force_close()
 
 
+def _too_large(topic: str) -> TooLargeError:
+    return TooLargeError(f"a record is too large for the topic {topic}; raise its max.message.bytes")
+
+
 def _translated(error: Exception, topic: str) -> ExternalError:
-    if isinstance(error, _TOO_LARGE):
-        return TooLargeError(f"a record is too large for the topic {topic}; raise its max.message.bytes")
-    return translated_error(error, f"write to {topic}")
+    return _too_large(topic) if isinstance(error, _TOO_LARGE) else translated_error(error, f"write to {topic}")
