@@ -135,7 +135,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "demo": "flights child broker traffic words show",
     },
     {  # the command line
-        "cli": "check compare commands completion usage parser",
+        "cli": "check compare commands receive completion usage parser",
     },
     {
         "": "__main__",

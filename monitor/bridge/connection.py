@@ -7,6 +7,7 @@ slowly, or does not take its answer, is dropped; the others do not notice it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -29,6 +30,8 @@ IDLE_SECONDS: Final = 75.0
 TAKE_SECONDS: Final = 5.0
 #: bytes of a refused request's body that are read, so that its connection can be kept
 SMALL_BODY: Final = 65_536
+#: states of a client that has sent its whole request
+_WHOLE: Final = (h11.DONE, h11.MUST_CLOSE)
 _REFUSED: Final = {
     HTTPStatus.BAD_REQUEST: "no HTTP/1 request",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"more than {HEAD_LIMIT} bytes of headers",
@@ -149,23 +152,28 @@ class Connection(asyncio.Protocol):
 
     def _proceed(self) -> None:
         """Go on with what has arrived, until a post waits for the brokers."""
+        while self._is_reading() and self._step():
+            pass
+
+    def _step(self) -> bool:
+        """Take the next part of a request; False if it has not arrived."""
         try:
-            while self._is_reading():
-                event = self._http.next_event()
-                if isinstance(event, h11.Request):
-                    self._begin(event)
-                elif isinstance(event, h11.Data):
-                    self._grow(event.data)
-                elif isinstance(event, h11.EndOfMessage):
-                    self._complete()
-                else:
-                    self._await_rest()
-                    return
+            event = self._http.next_event()
+            if isinstance(event, h11.Request):
+                self._begin(event)
+            elif isinstance(event, h11.Data):
+                self._grow(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                self._complete()
+            else:
+                self._await_rest()
+                return False
         except RefusedError as refused:
             self._send(refused.answer)
         except h11.RemoteProtocolError as error:
             status = HTTPStatus(error.error_status_hint)
             self._send(in_words(status, _REFUSED.get(status, status.phrase)))
+        return True
 
     def _await_rest(self) -> None:
         """The time of a request counts from its first byte."""
@@ -227,8 +235,9 @@ class Connection(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         self.has_asked = True
+        is_whole = self._http.their_state in _WHOLE
         transport.write(self._written(answer))
-        if self._http.their_state is not h11.DONE:
+        if not is_whole:
             self._discard(transport)
         elif transport.get_write_buffer_size():
             self.is_answering, self.deadline = True, time.monotonic() + self._deadlines.take
@@ -237,7 +246,7 @@ class Connection(asyncio.Protocol):
 
     def _written(self, answer: Answer) -> bytes:
         fields = [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body))), *answer.extra]
-        if self._leaves or self._desk.is_leaving or self._http.their_state is not h11.DONE:
+        if self._leaves or self._desk.is_leaving or self._http.their_state not in _WHOLE:
             fields.append(("Connection", "close"))
         is_head = self._request is not None and self._request.method == b"HEAD"
         status = answer.status
@@ -255,7 +264,8 @@ class Connection(asyncio.Protocol):
         self._holding.finished(self)
         self.deadline = time.monotonic() + self._deadlines.take
         if transport.can_write_eof():
-            transport.write_eof()
+            with contextlib.suppress(OSError):  # it is gone already
+                transport.write_eof()
 
     def _taken(self) -> None:
         """Be ready for the next request, which may have arrived already."""

@@ -131,8 +131,12 @@ class Receiver:
             self._loop.call_soon_threadsafe(self._run_calls)
 
     def _run_calls(self) -> None:
-        while self._calls:
-            self._calls.popleft()()
+        try:
+            while self._calls:
+                self._calls.popleft()()
+        finally:
+            if self._calls:  # one has failed; no other may wait for ever because of it
+                self._loop.call_soon(self._run_calls)
 
     def _gone(self, size: int) -> None:
         self._figures.waiting_requests -= 1

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from monitor import __version__
-from monitor.bridge.serve import serve
 from monitor.cli.check import BAD, check_lines
 from monitor.cli.compare import compare_settings
 from monitor.clock import SystemClock, parse_rfc3339
@@ -108,13 +107,6 @@ def run(arguments: Namespace) -> int:
     except Exception as error:  # noqa: BLE001  # the edge of the process: nothing is committed, the position is logged
         _log.critical("bug", error=type(error).__name__, exc_info=error)
         return BUG
-
-
-def bridge(arguments: Namespace) -> int:
-    """The HTTP receiver."""
-    configured = load_settings(Path(arguments.config), os.environ)
-    configure_logging(level=configured.log.level, form=configured.log.format, muted=REPORTED_BY_US)
-    return serve(configured)
 
 
 def demo(arguments: Namespace) -> int:

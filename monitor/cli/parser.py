@@ -50,9 +50,13 @@ def main(arguments: Sequence[str] | None = None, imported: Callable[[], object] 
 
 
 def _command(name: str) -> Callable[[argparse.Namespace], int]:
-    """The function of a command in monitor/cli/commands.py; that of completion needs no import of it."""
+    """The function of a command in monitor/cli/commands.py; those of completion and bridge need no import of it."""
     if name == "completion":
         return completion
+    if name == "bridge":
+        from monitor.cli.receive import bridge  # noqa: PLC0415  # a third of the memory of the others
+
+        return bridge
     from monitor.cli import commands  # noqa: PLC0415  # takes half a second, not needed for help and usage errors
 
     function: Callable[[argparse.Namespace], int] = getattr(commands, name)

@@ -98,7 +98,10 @@ class Delivery:
         self._open: dict[Group, None] = {}
         self._producer: Any = None
         self._generation = 0
+        #: the newest one
         self._broken: _Broken | None = None
+        #: a producer is about to take the place of one that failed
+        self._replacing = False
         #: records that the library holds
         self._handed = 0
         self._failures: dict[str, str] = {}
@@ -122,7 +125,7 @@ class Delivery:
         """
         with self._changed:
             failure = self._failures.get(topic) or self._failures.get("", "")
-            if self._producer is None and self._broken is None:
+            if self._producer is None and not self._replacing:
                 return failure or "not connected to Kafka yet"
             return (failure or self._silence()) if self._open else ""
 
@@ -131,7 +134,7 @@ class Delivery:
         with self._changed:
             if self._failures:
                 return "; ".join(dict.fromkeys(self._failures.values()))
-            if self._producer is None and self._broken is None:
+            if self._producer is None and not self._replacing:
                 return "not connected to Kafka yet"
             return self._silence()
 
@@ -189,21 +192,20 @@ class Delivery:
         """Replace a producer that failed, and connect if there is none."""
         with self._changed:
             # one that only may have failed is kept until it holds nothing
-            replace = self._broken is not None or (self._doubtful and not self._handed)
+            replace = self._is_broken() or (self._doubtful and not self._handed)
         if replace:
-            self._drop_producer()
+            self._drop_producer(replacing=True)
         if self._producer is not None or self._monotonic() < self._connect_at:
             return
         try:
             producer = connect(self._factory, self._config())
         except ExternalError as failure:
             self._failed("", failure)
-            with self._changed:
-                self._broken = None
+            self._replacing = False
             self._connect_at = self._monotonic() + _CONNECT_PAUSE_S
             return
         with self._changed:
-            self._producer, self._doubtful, self._broken = producer, False, None
+            self._producer, self._doubtful, self._replacing = producer, False, False
             self._failures.pop("", None)
             self._last_acknowledged = self._monotonic()
 
@@ -252,10 +254,9 @@ class Delivery:
         """Called by the library's thread, or by ours when a producer is dropped."""
         self._left_library(generation)
         with self._changed:
-            broken = generation != self._generation or self._broken is not None
-            is_own = not broken or (
-                self._broken == (generation, type(error), group.topic) and not isinstance(error, _TOO_LARGE)
-            )
+            broken = generation != self._generation or self._is_broken()
+            alike = self._broken == (generation, type(error), group.topic) and not isinstance(error, _TOO_LARGE)
+            is_own = not broken or alike
             if not broken and not isinstance(error, kafka_errors.RetriableError):
                 self._broken = _Broken(generation, type(error), group.topic)
             self._doubtful = True
@@ -264,6 +265,9 @@ class Delivery:
                 self._changed.notify()
                 return
         self._settle(group, _translated(error, group.topic))
+
+    def _is_broken(self) -> bool:
+        return self._broken is not None and self._broken.generation == self._generation
 
     def _settle(self, group: Group, failure: ExternalError | None) -> None:
         """One record of a group has its fate."""
@@ -299,7 +303,7 @@ class Delivery:
         stuck = [group for group in late if now - group.since > self._within_s + WATCHDOG_MARGIN_S]
         if stuck:
             _log.warning("producer_replaced", why="a record is older than its time-out")
-            self._drop_producer()
+            self._drop_producer(replacing=True)
             self._let_go(stuck)
 
     def _give_up(self, groups: Sequence[Group], failure: ExternalError) -> None:
@@ -324,9 +328,10 @@ class Delivery:
         for group in gone:
             group.gone()
 
-    def _drop_producer(self) -> None:
+    def _drop_producer(self, *, replacing: bool = False) -> None:
         with self._changed:
             producer, self._producer = self._producer, None
+            self._replacing = replacing
             self._generation += 1
             self._handed, self._doubtful = 0, False
         if producer is None:
