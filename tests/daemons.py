@@ -176,7 +176,7 @@ class DaemonProcess:
             waited = time.monotonic() - began
             raise AssertionError(f"still running {waited:.0f} s after SIGTERM:\n{self.text()[-3000:]}") from None
 
-    def signal(self, number: int) -> None:
+    def send_signal(self, number: int) -> None:
         """Send a signal."""
         self._process.send_signal(number)
 

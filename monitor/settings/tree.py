@@ -312,6 +312,11 @@ class Settings(Part):
             if entry.encoding != "json" and self.schema_registry.url is None:
                 text = f"{entry.encoding} needs a schema registry; write schema_registry: {{url: https://HOST:8081}}"
                 yield ("inputs", at, "encoding"), text
+        outputs = (self.outputs.alerts_topic, self.outputs.rejects_topic)
+        for name in ("topic", "labels_topic", "azure_topic"):
+            topic = getattr(self.bridge, name)
+            if topic is not None and topic in outputs:
+                yield ("bridge", name), f"{shown(topic)} is an output of the daemon; write another topic"
 
     _folder: Path = PrivateAttr(default=Path())
 

@@ -208,7 +208,7 @@ def test_a_stop_answers_what_is_in_flight_and_takes_nothing_new(kafka_parts: Non
             half.putheader("Content-Length", "14")
             half.endheaders(b'{"id": ')
             wait_until(lambda: bridge.series("driftd_bridge_waiting_requests")[""] == 1, "one waits")
-            bridge.signal(signal.SIGTERM)
+            bridge.send_signal(signal.SIGTERM)
             bridge.wait_for("ending")
             wait_until(lambda: _refuses(bridge.port), "it listens no more")
             half.send(b'"half"}')
@@ -232,7 +232,7 @@ def _refuses(port: int) -> bool:
 def test_ctrl_c_ends_it_with_its_own_code(kafka: KafkaBroker, start: Start, topic: str) -> None:
     kafka.create_topic(topic)
     bridge = start(kafka, topic)
-    bridge.signal(signal.SIGINT)
+    bridge.send_signal(signal.SIGINT)
     assert bridge.wait() == 130
 
 
