@@ -52,6 +52,7 @@ class Receiver:
         self._loop = asyncio.get_running_loop()
         #: calls of other threads that wait for this one
         self._calls: deque[Callable[[], None]] = deque()
+        self._is_scheduled = False
         self.is_leaving = False
 
     def route(self, method: str, path: str, headers: Mapping[str, bytes]) -> Route | Answer:
@@ -125,12 +126,14 @@ class Receiver:
 
     def _call(self, call: Callable[[], None]) -> None:
         """Have it called in the connections' thread; by any thread."""
-        was_empty = not self._calls
         self._calls.append(call)
-        if was_empty and not self._loop.is_closed():
+        # in this order: the flag falls before the calls are taken, so that none is left behind
+        if not self._is_scheduled and not self._loop.is_closed():
+            self._is_scheduled = True
             self._loop.call_soon_threadsafe(self._run_calls)
 
     def _run_calls(self) -> None:
+        self._is_scheduled = False
         try:
             while self._calls:
                 self._calls.popleft()()

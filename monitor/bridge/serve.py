@@ -19,7 +19,7 @@ from monitor.bridge.receiver import Receiver
 from monitor.bridge.routes import routes, topics_of
 from monitor.clock import SECOND_US
 from monitor.errors import ExternalError, PermanentError, UsageError
-from monitor.exit_codes import DONE, INTERRUPTED
+from monitor.exit_codes import BUG, DONE, INTERRUPTED
 from monitor.kafka.connect import until_connected
 from monitor.kafka.delivery import Delivery
 from monitor.kafka.topics import create_command, describe_cluster, largest_messages
@@ -78,7 +78,7 @@ class _Bridge:
             sock=listener, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=None if tls is None else HANDSHAKE_SECONDS,
         )  # fmt: skip
         _log.info("listening", host=bridge.host, port=listener.getsockname()[1], tls=tls is not None)
-        ticking = asyncio.create_task(self._tick())
+        ticking = asyncio.create_task(self._tick(stopped))
         connecting = asyncio.create_task(asyncio.to_thread(self._connect))
         stopping = asyncio.create_task(stopped.wait())
         try:
@@ -97,6 +97,9 @@ class _Bridge:
             with contextlib.suppress(ExternalError):
                 await connecting
             await asyncio.to_thread(self._delivery.close, CLOSE_SECONDS)
+        if (bug := self._delivery.bug) is not None:
+            _log.critical("bug", error=type(bug).__name__, exc_info=bug)
+            return BUG
         _log.info("ended", records=self._figures.records.total())
         return DONE if self._signal != signal.SIGINT else INTERRUPTED
 
@@ -120,9 +123,12 @@ class _Bridge:
             self._delivery.start(largest)
             _log.info("connected", topics=topics)
 
-    async def _tick(self) -> None:
+    async def _tick(self, stopped: asyncio.Event) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
+            if self._delivery.bug is not None:
+                self._holding.drop(OVER_LIMIT)  # nobody would get an answer
+                stopped.set()
             self._holding.sweep(time.monotonic())
             self._access.look()
             self._figures.is_up = not self._delivery.trouble()

@@ -110,6 +110,8 @@ class Delivery:
         self._closing = False
         self._connect_at = monotonic()
         self._largest: Mapping[str, int] = {}
+        #: what ended the thread, which nothing of the outside may
+        self.bug: Exception | None = None
         self._logged = Tenfold()
         self._thread = threading.Thread(target=self._run, name="driftd-delivery", daemon=True)
 
@@ -173,6 +175,12 @@ class Delivery:
         self._give_up(left, TransientError("the bridge ended"))
 
     def _run(self) -> None:
+        try:
+            self._deliver()
+        except Exception as bug:  # noqa: BLE001  # for the thread that owns the process
+            self.bug = bug
+
+    def _deliver(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: bool(self._new) or self._closing, _TICK_S)

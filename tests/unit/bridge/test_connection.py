@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
+import time
+from functools import partial
 from typing import Final
 
 import pytest
@@ -341,3 +343,22 @@ def test_leaving_answers_what_has_begun_and_closes_the_rest() -> None:
                 assert b"\r\nConnection: close\r\n" in data
         with pytest.raises((OSError, http.client.HTTPException)), received.client() as late:
             posted(late, "/events", EVENT, JSON)
+
+
+def test_no_call_of_another_thread_is_left_behind() -> None:
+    done: list[int] = []
+    with Received() as received:
+
+        def calling(first: int) -> None:
+            for at in range(5_000):
+                received.receiver._call(partial(done.append, first + at))
+                if at % 7 == 0:
+                    time.sleep(0)
+
+        threads = [threading.Thread(target=calling, args=(at * 5_000,)) for at in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        wait_until(lambda: len(done) == 15_000, "all calls are done")
+    assert sorted(done) == list(range(15_000))
