@@ -69,6 +69,7 @@ ROOMS = {
     "sources": "recorded events: files, pipes, tables, recordings; merged by time, or up to given offsets",
     "state": "the state in typed parts, each with its version and encoding; checkpoints in a folder",
     "publish": "the only package that imports prometheus_client: series, HTTP, status page, rules, dashboards",
+    "bridge": "`driftd bridge`: HTTP in front of topics, for platforms that post their events; carries bytes",
     "client": "the `Reporter` of services that capture nothing yet: `from monitor.client import Reporter`",
     "loop": "helpers of the loop: when to save, time spent per step, the protocol of its outputs",
     "pipeline": "the whole path in one file: calls only",

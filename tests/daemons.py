@@ -66,7 +66,7 @@ def driftd(*arguments: str, expect: int = 0) -> str:
     Raises:
         AssertionError: its exit code is not `expect`; the message has its standard error.
     """
-    done = subprocess.run([*DRIFTD, *arguments], capture_output=True, text=True, check=False, env=_environment())
+    done = subprocess.run([*DRIFTD, *arguments], capture_output=True, text=True, check=False, env=driftd_environment())
     assert done.returncode == expect, f"driftd {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr}"
     return done.stdout
 
@@ -88,7 +88,7 @@ class DaemonProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=_environment(),
+                env=driftd_environment(),
                 start_new_session=True,
             )
 
@@ -176,12 +176,16 @@ class DaemonProcess:
             waited = time.monotonic() - began
             raise AssertionError(f"still running {waited:.0f} s after SIGTERM:\n{self.text()[-3000:]}") from None
 
+    def send_signal(self, number: int) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """Send SIGKILL, like a crash."""
         self._process.kill()
         self._process.wait()
 
 
-def _environment() -> dict[str, str]:
+def driftd_environment() -> dict[str, str]:
     """This process's environment without settings of driftd."""
     return {name: value for name, value in os.environ.items() if not name.startswith("DRIFTD_")}

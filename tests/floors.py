@@ -10,7 +10,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # settings and arithmetic
         "settings": (
-            "duration calendar version_path types places fields later kafka detector model tree yaml_text shape "
+            "duration calendar version_path types places fields later kafka bridge detector model tree yaml_text shape "
             "document faults load"
         ),
         "frames": "columns rows events",
@@ -94,7 +94,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "library_log batch_header codecs library_batch cut_values record_batch unpack opened_batch fetch_state "
             "batches socket_reads reading_path stalls allocator clock_check connect reader confluent.columns "
             "confluent.config confluent.partition confluent.reader readers group topics producer "
-            "reporting watch alerts acts rejects withheld consumer"
+            "delivery reporting watch alerts acts rejects withheld consumer"
         ),
         "registry": "client",
         "sources": (
@@ -113,8 +113,9 @@ HOUSE: tuple[dict[str, str], ...] = (
             "status.page dashboards.dashboard series site connection server"
         ),
     },
-    {  # events of a service that reports itself, and what the path asks of the outside
+    {  # events of a service that reports itself, those that come over HTTP, and what the path asks of the outside
         "": "client",
+        "bridge": "answers ids posts routes figures access holding connection receiver serve",
         "loop": "time sinks saving beside stage2 arrivals letters decoders pairing warming checkpoints",
     },
     {  # the path
@@ -135,7 +136,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "demo": "flights child broker traffic words show",
     },
     {  # the command line
-        "cli": "check compare commands completion usage parser",
+        "cli": "check compare commands receive completion usage parser",
     },
     {
         "": "__main__",

@@ -18,10 +18,8 @@ from tests.floors import HOUSE
 
 ROOT = Path(__file__).resolve().parent.parent
 
-ONLY_WORDS = {
-    "kafka",
-    "registry",
-}  # they know the vocabulary (floor 0) and the settings, and nothing else
+# they know the vocabulary (floor 0), the settings, and these rooms
+ONLY_WORDS: dict[str, set[str]] = {"kafka": set(), "registry": set(), "bridge": {"kafka"}}
 FENCES = {"kafka": "kafka", "prometheus_client": "publish"}  # library -> the only folder that imports it
 ENGINE = {"stats", "decode", "reference", "count", "judge"}  # runs without Kafka, files or a clock
 OUTSIDE = {
@@ -35,7 +33,10 @@ WALL_CLOCK = re.compile(
 )
 WAITING = {"time.monotonic", "time.monotonic_ns", "time.sleep"}
 # publish: the snapshot makes way for the server's thread; beside: the writer of a checkpoint for the loop
-MAY_WAIT = ("monitor.clock", "monitor.run.daemon", "monitor.loop.beside", "monitor.kafka.", "monitor.publish.")
+MAY_WAIT = (
+    "monitor.clock", "monitor.run.daemon", "monitor.loop.beside", "monitor.kafka.", "monitor.publish.",
+    "monitor.bridge.",
+)  # fmt: skip
 SEEDED = {"random.Random", "numpy.random.default_rng", "numpy.random.RandomState"}  # random, unless given a seed
 RANDOM_TYPES = {
     "numpy.random.Generator",
@@ -157,8 +158,9 @@ def floors(modules: list[Module]) -> Iterator[str]:
             below = by_name[name].place
             if below is None or not (below[0] < floor or (below[:2] == place[:2] and below[2] < order)):
                 yield f"{module.name} {place} may not import {name} {below}"
-            if room in ONLY_WORDS and below is not None and below[1] not in {room, "", "settings"}:
-                yield f"{module.name} may import words and settings alone, not {name}"
+            if room in ONLY_WORDS and below is not None and below[1] not in {room, "", "settings", *ONLY_WORDS[room]}:
+                also = "".join(f", {other}" for other in sorted(ONLY_WORDS[room]))
+                yield f"{module.name} may import words and settings{also} alone, not {name}"
 
 
 def _is_face(module: Module) -> bool:

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from monitor.bridge.access import Access
+from monitor.bridge.routes import routes, topics_of
 from monitor.clock import SystemClock
-from monitor.errors import ExternalError, PermanentError
+from monitor.errors import ExternalError, PermanentError, UsageError
 from monitor.events import ModelKey, Partition
 from monitor.judge.promise.promised import promise_by_settings
 from monitor.judge.promise.words import statement
@@ -86,6 +88,25 @@ def check_offline(settings: Settings, references: References, faults: Sequence[R
         yield Line(BAD, f"reference {fault.key.model} {fault.key.version}".rstrip(), fault.text, usage=True)
     if settings.state.store == "directory":
         yield _state_line(settings)
+    if _has_bridge(settings):
+        yield from _bridge_lines(settings)
+
+
+def _has_bridge(settings: Settings) -> bool:
+    return "bridge" in settings.model_fields_set
+
+
+def _bridge_lines(settings: Settings) -> Iterator[Line]:
+    """Where posts go, and the files of token and certificate."""
+    try:
+        found = routes(settings)
+        Access(settings.bridge)
+    except UsageError as error:
+        for fault in error.faults:
+            yield Line(BAD, "bridge", fault, usage=True)
+        return
+    ways = [f"{path} to {route.topic}" for path, route in found.items() if route.name != "topics"]
+    yield Line(OK, "bridge", ", ".join(ways))
 
 
 def _calendar_lines(model: Model) -> Iterator[Line]:
@@ -171,12 +192,13 @@ def check_kafka(settings: Settings, references: References, *, create: bool) -> 
     """
     inputs = [entry.topic for entry in settings.inputs]
     outputs = [topic for topic in (settings.outputs.alerts_topic, settings.outputs.rejects_topic) if topic]
-    described = describe_cluster(settings.kafka, [*inputs, *outputs])
+    posted = _bridge_topics(settings)
+    described = describe_cluster(settings.kafka, [*inputs, *outputs, *posted])
     yield Line(OK, "kafka", f"cluster {described.cluster_id} by {', '.join(settings.kafka.bootstrap_servers)}")
     made: list[str] = []
     if create:
         made = create_topics(settings.kafka, [name for name in outputs if name in described.missing])
-        described = describe_cluster(settings.kafka, [*inputs, *outputs])
+        described = describe_cluster(settings.kafka, [*inputs, *outputs, *posted])
     lines = {name: _topic_line("input", name, described, settings, "READ") for name in inputs}
     yield from lines.values()
     if not any(name in described.missing for name in inputs):
@@ -187,7 +209,17 @@ def check_kafka(settings: Settings, references: References, *, create: bool) -> 
     for name in outputs:
         line = _topic_line("output", name, described, settings, "WRITE")
         yield Line(MADE, line.what, line.more) if name in made and line.verdict == OK else line
+    for name in posted:
+        yield _topic_line("bridge", name, described, settings, "WRITE")
     yield from _acts_line(settings, described)
+
+
+def _bridge_topics(settings: Settings) -> list[str]:
+    """The topics that the bridge writes to; none if it is not set up, or wrongly."""
+    try:
+        return topics_of(settings) if _has_bridge(settings) else []
+    except UsageError:  # a line of its own
+        return []
 
 
 def _understood_lines(settings: Settings, topic: str, references: References) -> Iterator[Line]:
@@ -235,7 +267,9 @@ def _topic_line(role: str, name: str, described: ClusterDescription, settings: S
     topic = described.topics.get(name)
     if topic is None:
         remedy = (
-            "make it: driftd check --create-topics, or " if role == "output" else "check inputs[].topic, or make it: "
+            "make it: driftd check --create-topics, or "
+            if role == "output"
+            else f"check {'inputs[].topic' if role == 'input' else 'the topics of bridge'}, or make it: "
         )
         return Line(BAD, what, f"does not exist; {remedy}{create_command(name, settings.kafka)}")
     if topic.leaderless:

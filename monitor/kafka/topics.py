@@ -9,11 +9,13 @@ from typing import Any, Final
 
 from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from monitor.errors import ExternalError, PermanentError
 from monitor.kafka.connect import client_config, connect, translated_error, translating_errors
 from monitor.settings.kafka import Kafka
 
+_LARGEST: Final = "max.message.bytes"
 _NO_ERROR: Final = 0
 _UNKNOWN_TOPIC: Final = kafka_errors.UnknownTopicOrPartitionError.errno
 _ALREADY_THERE: Final = kafka_errors.TopicAlreadyExistsError.errno
@@ -89,6 +91,22 @@ def describe_topics(admin: Any, topics: list[str]) -> tuple[dict[str, TopicDescr
         else:
             described[name] = _description(answer)
     return described, tuple(sorted(missing))
+
+
+def largest_messages(settings: Kafka, topics: Iterable[str]) -> dict[str, int]:
+    """The `max.message.bytes` of topics, as far as this user may read their configuration.
+
+    Raises:
+        ExternalError: no answer.
+    """
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name, {_LARGEST: None}) for name in topics]
+    with admin_client(settings, "check") as admin, translating_errors("read the configuration of topics"):
+        try:
+            found = admin.describe_configs(asked, config_filter="all")
+        except kafka_errors.AuthorizationError:
+            return {}
+    of_topics = found.get("topic") or {}
+    return {name: int(configs[_LARGEST]["value"]) for name, configs in of_topics.items() if _LARGEST in configs}
 
 
 def _description(answer: Mapping[str, Any]) -> TopicDescription:

@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from monitor.clock import DAY_US, MINUTE_US, SECOND_US
 from monitor.events import canonical
+from monitor.settings.bridge import Bridge
 from monitor.settings.fields import Fields, layout_faults
 from monitor.settings.kafka import Kafka
 from monitor.settings.model import LABELS_HORIZON, Budget, Model
@@ -276,6 +277,7 @@ class Settings(Part):
     outputs: Outputs = Field(default=Outputs(), description=Outputs.__doc__)
     state: State = Field(default=State(), description=State.__doc__)
     http: Http = Field(default=Http(), description=Http.__doc__)
+    bridge: Bridge = Field(default=Bridge(), description=Bridge.__doc__)
     log: Log = Field(default=Log(), description=Log.__doc__)
     links: Links = Field(default=Links(), description=Links.__doc__)
     budget: Budget = Field(default=Budget(), description=Budget.__doc__)
@@ -310,6 +312,11 @@ class Settings(Part):
             if entry.encoding != "json" and self.schema_registry.url is None:
                 text = f"{entry.encoding} needs a schema registry; write schema_registry: {{url: https://HOST:8081}}"
                 yield ("inputs", at, "encoding"), text
+        outputs = (self.outputs.alerts_topic, self.outputs.rejects_topic)
+        for name in ("topic", "labels_topic", "azure_topic"):
+            topic = getattr(self.bridge, name)
+            if topic is not None and topic in outputs:
+                yield ("bridge", name), f"{shown(topic)} is an output of the daemon; write another topic"
 
     _folder: Path = PrivateAttr(default=Path())
 

@@ -48,6 +48,7 @@ ALL = (
     "freshness",
     "scrape",
     "process-memory",
+    "bridge",
     "side-by-side",
     "bench",
     "bench-table",

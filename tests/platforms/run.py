@@ -19,6 +19,8 @@ from typing import Final
 
 HERE: Final = Path(__file__).parent
 CAPTURED: Final = HERE / "captured"
+#: requests that the bridge gets
+POSTED: Final = HERE / "posted"
 #: the recordings, where the documents have their samples
 TRAFFIC: Final = HERE.parents[1] / "docs" / "platforms" / "traffic"
 #: the script of each package
@@ -30,6 +32,7 @@ GENERATORS: Final = {
     "azure": "azure_collector.py",
     "sagemaker": "sagemaker_lines.py",
     "vertex": "vertex_rows.py",
+    "cloudevents": "cloudevents_http.py",
 }
 #: seconds that a platform has for its calls
 LONGEST: Final = 600
@@ -65,6 +68,8 @@ def written_by(package: str, folder: Path) -> list[Path]:
 
 def place_of(new: Path) -> Path:
     """Where the file is kept here."""
+    if new.name.endswith(".posts.json"):
+        return POSTED / new.name
     return (TRAFFIC if ".records." in new.name or ".made_by." in new.name else CAPTURED) / new.name
 
 

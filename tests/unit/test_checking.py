@@ -146,3 +146,28 @@ def test_a_tolerance_of_a_figure_that_is_not_judged_has_a_note(
     (note,) = [row for row in rows_of(capsys.readouterr().out, "note") if "tolerance" in row]
     assert note.startswith("models[0].tolerance.mae")
     assert note.endswith("judged of credit 1 (binary): accuracy, recall, precision, calibration_error")
+
+
+def test_the_bridge_has_a_row_with_where_posts_go_or_what_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, tree = tmp_path / "driftd.yaml", {"inputs": [{"topic": "events"}], "state": {"path": "state"}}
+
+    def checked(**bridge: object) -> tuple[int, str]:
+        config.write_text(yaml.safe_dump(tree | {"bridge": bridge}))
+        return main(["check", "--config", str(config), "--offline"]), capsys.readouterr().out
+
+    code, shown = checked(labels_topic="labels")
+    assert code == 0
+    assert "/events to events, /labels to labels, /modeldata/log to events" in rows_of(shown, "ok")[-1]
+    code, shown = checked(token_file=str(tmp_path / "none"), tls_certfile="driftd.yaml")
+    assert code == USAGE
+    assert rows_of(shown, "BAD")[0].endswith("bridge.token_file: cannot be read: No such file or directory")
+    assert "bridge.tls_certfile: cannot be read: " in rows_of(shown, "BAD")[1]
+    tree["inputs"] = [{"topic": "a"}, {"topic": "b"}]
+    code, shown = checked(port=1)
+    assert code == USAGE
+    assert "bridge.topic: missing, as there are several inputs; write the one that posts go to: a, b" in shown
+    config.write_text(yaml.safe_dump(tree))
+    assert main(["check", "--config", str(config), "--offline"]) == 0
+    assert not [row for row in rows_of(capsys.readouterr().out, "ok") if row.startswith("bridge")]

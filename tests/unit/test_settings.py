@@ -35,6 +35,15 @@ def test_the_defaults_are_those_of_the_interface() -> None:
     assert (tree.outputs.alerts_topic, tree.outputs.rejects_topic) == ("driftd.alerts", "driftd.rejects")
     assert (tree.state.store, tree.state.path, tree.state.every) == ("directory", Path("/var/lib/driftd"), 10 * SECOND)
     assert (tree.http.host, tree.http.port) == ("127.0.0.1", 9747)
+    assert tree.bridge.model_dump(exclude_none=True) == {
+        "host": "127.0.0.1",
+        "port": 9748,
+        "body_bytes": 1_000_000,
+        "queue_bytes": 67_108_864,
+        "connections": 512,
+        "request_timeout": 10 * SECOND,
+        "answer_timeout": 10 * SECOND,
+    }
     assert (tree.budget.pages, tree.budget.per) == (1, 30 * 86400 * SECOND)
     assert tree.windows == Windows(
         pane=10 * SECOND,
@@ -159,6 +168,7 @@ def test_a_fingerprint_keeps_through_what_does_not(model: dict[str, object]) -> 
         {"id_memory": 5},
         {"budget": {"pages": 3}},
         {"http": {"port": 1}},
+        {"bridge": {"port": 1, "topic": "other"}},
         {"kafka": {"group_id": "other"}},
         {"inputs": [{"topic": "other"}, {"topic": "events"}]},
         {"inputs": [{"topic": "events"}, {"topic": "theirs", "model": "theirs"}]},

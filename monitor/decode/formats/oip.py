@@ -43,8 +43,12 @@ def read(received: Received, limits: Limits) -> Read:
 
 
 def is_of_mlserver(received: Received) -> bool:
-    """Whether a record has the headers that MLServer adds to what it writes: a CloudEvent's, of a type of its own."""
-    return received.headers.get("ce-type", "").startswith(_MLSERVER_TYPES)
+    """Whether a record has the headers that MLServer adds to what it writes: a CloudEvent's, of a type of its own.
+
+    A bridge may have given them the names that CloudEvents have on Kafka.
+    """
+    headers = received.headers
+    return (headers.get("ce-type") or headers.get("ce_type") or "").startswith(_MLSERVER_TYPES)
 
 
 def _call(received: Received, tree: dict[str, object], *, is_request: bool) -> Call:

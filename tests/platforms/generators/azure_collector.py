@@ -1,4 +1,5 @@
-"""Captures what Azure's data collector sends of a model's inputs and outputs, taken where its agent listens.
+"""Captures what Azure's data collector sends of a model's inputs and outputs, taken where its agent listens: the
+requests themselves, and the lines that they become.
 
 The agent is no package: its line of the blob is made of what arrived as MicrosoftDocs/azure-ai-docs
 how-to-collect-production-data.md describes it.
@@ -14,7 +15,7 @@ from threading import Thread
 from typing import Any
 
 import pandas as pd
-from traffic import NAMES, Call, calls, drifting, record, score, write_capture, write_recording
+from traffic import NAMES, Call, calls, drifting, post, record, score, write_capture, write_posts, write_recording
 
 SOURCE = (
     "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w/onlineEndpoints/credit/"
@@ -22,18 +23,26 @@ SOURCE = (
 )
 
 
+CHANGING = {"trace-id", "host", "user-agent", "accept-encoding", "connection", "accept", "content-length"}
+
+
 class Agent:
     """Keeps the lines of what is sent to a port of this machine."""
 
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
+        self.posts: list[dict[str, Any]] = []
         agent = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                agent.lines.append(line_of(dict(self.headers), self.rfile.read(int(self.headers["content-length"]))))
+                headers, body = dict(self.headers), self.rfile.read(int(self.headers["content-length"]))
+                agent.lines.append(line_of(headers, body))
+                # those that are another one in each run, or with each version of the HTTP client
+                kept = {name: text for name, text in headers.items() if name.lower() not in CHANGING}
+                agent.posts.append(post(self.path, kept, body))
                 self.send_response(200)
                 self.send_header("content-length", "0")
                 self.end_headers()
@@ -92,6 +101,7 @@ def main() -> None:
     teardown(wait_for_flush=True)
     made = [record(json.dumps(line).encode(), {}) for line in agent.lines]
     short, long = made[: 2 * len(both[0])], made[2 * len(both[0]) :]
+    write_posts("azure", ["azureml-ai-monitoring"], agent.posts[: len(short)])
     write_capture("azure", "azure", ["azureml-ai-monitoring"], short)
     ordered = [call for call in both[1] for _ in range(2)]
     write_recording("azure", ["azureml-ai-monitoring"], list(zip(ordered, long, strict=True)), "model-data")

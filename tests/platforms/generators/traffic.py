@@ -157,6 +157,27 @@ def write_capture(
     print(f"{file.name}: {len(records)} records, {len(events)} rows, by {made_by}")
 
 
+def post(path: str, headers: Mapping[str, str], body: bytes, for_kafka: Sequence[Any] = ()) -> dict[str, Any]:
+    """A request as JSON; `for_kafka` are the messages that the same package makes of it for Kafka."""
+    messages = [
+        {
+            "headers": {name: value.decode() for name, value in one.headers.items()},
+            "key": one.key,
+            "value": base64.b64encode(one.value).decode(),
+        }
+        for one in for_kafka
+    ]
+    return {"path": path, "headers": dict(headers), "body": base64.b64encode(body).decode(), "for_kafka": messages}
+
+
+def write_posts(name: str, packages: Sequence[str], posts: Sequence[Mapping[str, Any]]) -> None:
+    """Write requests, with what made them, to the folder that the command line names."""
+    content = {"made_by": versions(packages), "posts": list(posts)}
+    file = Path(sys.argv[1]) / f"{name}.posts.json"
+    file.write_text(json.dumps(content, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    print(f"{file.name}: {len(posts)} requests")
+
+
 class Proxy:
     """Passes HTTP calls on to a server at a port of this machine, and keeps the last one."""
 
