@@ -22,7 +22,7 @@ from monitor.count.clocks.ahead_events import WrongTime
 from monitor.count.columns.aggregator import Aggregator, Aggregators
 from monitor.count.columns.facts import by_pane
 from monitor.count.columns.pane_rows import Rows
-from monitor.count.columns.sample import Sampled, accepted_of
+from monitor.count.columns.sample import Sampled, accepted_sample
 from monitor.count.labels.aggregator import LabelAggregators
 from monitor.count.labels.joins import Joins
 from monitor.count.labels.task_labels import TaskLabels
@@ -257,7 +257,7 @@ class Task:
     def _count_sample(self, events: Events, accepted: NDArray[np.bool_], sample: Sequence[Sampled]) -> None:
         """Count the columns of the sample's events that were accepted, in the panes of their times."""
         known = Counter[tuple[ModelKey, int]]()
-        for key, ts, features in accepted_of(sample, events, accepted):
+        for key, ts, features in accepted_sample(sample, events, accepted):
             pane, monitored = ts // self._pane_us, self._admission.monitored(key)
             if monitored is None or monitored.warmed_up:
                 continue

@@ -30,7 +30,7 @@ def sample_of(batch: RecordBatch, decoder: Decoder) -> list[Sampled]:
     return [Sampled(offset, *one) for offset, one in read if one is not None]
 
 
-def accepted_of(
+def accepted_sample(
     sample: Sequence[Sampled], events: Events, accepted: NDArray[np.bool_]
 ) -> Iterator[tuple[ModelKey, int, Mapping[str, object]]]:
     """The model version, the time (microseconds) and the features of each event of the sample that was accepted.

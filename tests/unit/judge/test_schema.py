@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2_contingency, chisquare
 
-from monitor.count.columns.sample import Sampled, accepted_of, sample_of
+from monitor.count.columns.sample import Sampled, accepted_sample, sample_of
 from monitor.count.columns.schema import EVERY, SchemaCounter, sampled
 from monitor.decode.columns import Limits, Rules
 from monitor.decode.native.decoder import NativeDecoder
@@ -245,7 +245,7 @@ def test_a_sampled_event_is_counted_as_itself_between_events_that_are_rejected()
     decoder = NativeDecoder(lambda _: None, Rules(LIMITS, 0))
     events, sample = decoder.decode(batch), sample_of(batch, decoder)
     every = np.ones(len(events), np.bool_)
-    found = list(accepted_of(sample, events, every))
+    found = list(accepted_sample(sample, events, every))
     assert len(found) == len(sample)
     for one, (key, ts, features) in zip(sample, found, strict=True):
         assert key.model == f"m{one.place}"
@@ -253,9 +253,9 @@ def test_a_sampled_event_is_counted_as_itself_between_events_that_are_rejected()
         assert features is one.features
     assert {one.place for one in sample} == {0, 2, 3, 5}
     rejected = [Sampled(int(batch.offsets[0]), at, {}) for at in (1, 4)]
-    assert not list(accepted_of(rejected, events, every))
+    assert not list(accepted_sample(rejected, events, every))
     of_m0 = np.array([events.keys[key].model == "m0" for key in events.key])
-    assert [key.model for key, *_ in accepted_of(sample, events, of_m0)] == ["m0"] * sum(
+    assert [key.model for key, *_ in accepted_sample(sample, events, of_m0)] == ["m0"] * sum(
         not one.place for one in sample
     )
 
