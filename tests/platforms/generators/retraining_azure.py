@@ -12,7 +12,7 @@ def main() -> None:
     found = job._customized_validate()
     if not found.passed:
         raise SystemExit(str(found))
-    sent = job._to_rest_object().serialize()["properties"]
+    sent = job._to_rest_object().as_dict()["properties"]
     kept = {"displayName", "description", "experimentName", "inputs", "tags", "jobType"}
     taken = {"name": job.name, **{name: value for name, value in sent.items() if name in kept}}
     write("azure", ["azure-ai-ml"], taken)
