@@ -33,6 +33,18 @@ GENERATORS: Final = {
     "sagemaker": "sagemaker_lines.py",
     "vertex": "vertex_rows.py",
     "cloudevents": "cloudevents_http.py",
+    "retraining-sagemaker": "retraining_sagemaker.py",
+    "retraining-vertex": "retraining_vertex.py",
+    "retraining-kubeflow": "retraining_kubeflow.py",
+    "retraining-azure": "retraining_azure.py",
+    "retraining-mlflow": "retraining_mlflow.py",
+}
+#: the locks that are another package's too
+LOCKS: Final = {
+    "retraining-sagemaker": "sagemaker",
+    "retraining-vertex": "vertex",
+    "retraining-azure": "azure-monitor",
+    "retraining-mlflow": "mlflow",
 }
 #: seconds that a platform has for its calls
 LONGEST: Final = 600
@@ -44,7 +56,7 @@ def written_by(package: str, folder: Path) -> list[Path]:
     made = folder / "made"
     made.mkdir()
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
-    python, lock = environment / "bin" / "python", HERE / "locks" / f"{package}.txt"
+    python, lock = environment / "bin" / "python", HERE / "locks" / f"{LOCKS.get(package, package)}.txt"
     install = [
         str(python),
         "-m",
