@@ -1,0 +1,16 @@
+"""All systems whose files become references. A new one is one file, and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from monitor.reference.imports.shape import ImportedData, ImportedFile
+from monitor.reference.imports.tfdv import read_tfdv
+
+#: the name of a slice is "" where none is asked for
+Reader = Callable[[Sequence[ImportedFile], str], ImportedData]
+
+IMPORTS: Final[Mapping[str, Reader]] = {
+    "tfdv": read_tfdv,
+}
