@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from monitor.reference.imports.sagemaker import read_sagemaker
 from monitor.reference.imports.shape import ImportedData, ImportedFile
 from monitor.reference.imports.tfdv import read_tfdv
 
@@ -13,4 +14,5 @@ Reader = Callable[[Sequence[ImportedFile], str], ImportedData]
 
 IMPORTS: Final[Mapping[str, Reader]] = {
     "tfdv": read_tfdv,
+    "sagemaker": read_sagemaker,
 }
