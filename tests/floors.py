@@ -50,10 +50,11 @@ HOUSE: tuple[dict[str, str], ...] = (
             "reference blank file.encoding references score_split configured monitored plan.values plan.derived "
             "plan.columns plan.segments plan.imported learn.imported imports.limits imports.shape imports.columns "
             "imports.tfrecord imports.tfdv_messages imports.tfdv_schema imports.tfdv imports.trees "
-            "imports.sagemaker_constraints imports.sagemaker imports.catalog learn.season learn.relations "
-            "learn.effects learn.estimate learn.means learn.performance learn.label_facts learn.segments "
-            "notes.segments learn.outcomes notes.estimate notes.performance notes.outcomes notes.fairness "
-            "learn.reference notes.paging notes.relations notes.events notes.imported notes.show"
+            "imports.sagemaker_constraints imports.sagemaker imports.table imports.mlflow imports.kserve "
+            "imports.vertex imports.azure imports.catalog learn.season learn.relations learn.effects learn.estimate "
+            "learn.means learn.performance learn.label_facts learn.segments notes.segments learn.outcomes "
+            "notes.estimate notes.performance notes.outcomes notes.fairness learn.reference notes.paging "
+            "notes.relations notes.events notes.imported notes.show"
         ),
     },
     {  # counting (stage 1)

@@ -154,6 +154,8 @@ class Reference:
             return f"a {column.kind}: its derived columns are watched"
         at = next(at for at, one in enumerate(self.columns) if one is column)
         bins, share = column.bins, column.modal_share
+        if self.is_import_alone and not self.carried[at]:
+            return "it is learned in the warm-up"
         if not self.counts[at, : bins.bins].any():
             return "it has no values"
         if bins.kind == NUMERIC:

@@ -18,7 +18,7 @@ from monitor.reference.imported import Imported
 from monitor.reference.imports.shape import ImportedColumn, ImportedData, Sketch
 from monitor.reference.reference import Reference
 from monitor.stats.bins.name_bins import BUCKETS, MAX_KNOWN, KnownNames, allowed_cuts, bucket_of, hashes_of
-from monitor.stats.bins.reference_bins import CATEGORICAL, MISSING, NAMES_SHOWN, ColumnBins
+from monitor.stats.bins.reference_bins import CATEGORICAL, MISSING, NAMES_SHOWN, NUMERIC, ColumnBins
 from monitor.stats.bins.weighted import as_counts, sample_bins
 from monitor.text import many
 
@@ -41,7 +41,7 @@ def imported_reference(data: ImportedData, key: ModelKey) -> Reference:
     made, ignored = [], {}
     for one in data.columns:
         if not (why := one.left_out or _unusable(one)):
-            made.append(_numeric(one) if one.categories is None else _categorical(one))
+            made.append(_made(one))
         else:
             ignored[one.name] = why
     reference = blank_reference(key, [one.column for one in made], "none", "1")
@@ -50,10 +50,17 @@ def imported_reference(data: ImportedData, key: ModelKey) -> Reference:
         counts[at, : len(one_made.counts)] = one_made.counts
         counts[at, width + MISSING] = one_made.missing
     partial = tuple(sorted(one.name for one in data.columns if one.others > 0 and one.name not in ignored))
-    limits = tuple(limit for one in (data, *data.columns) for limit in one.limits)
+    limits = (*data.limits, *(limit for one in data.columns for limit in one.limits))
     imported = Imported(data.system, tuple(_notes(data, ignored)), limits, partial)
     return with_hash(
-        replace(reference, counts=counts, ignored=tuple(sorted(ignored.items())), in_order=False, imported=imported)
+        replace(
+            reference,
+            counts=counts,
+            ignored=tuple(sorted(ignored.items())),
+            in_order=False,
+            imported=imported,
+            feature_order=tuple(data.order),
+        )
     )
 
 
@@ -69,8 +76,18 @@ def _notes(data: ImportedData, ignored: dict[str, str]) -> Iterator[str]:
             )
 
 
+def _made(one: ImportedColumn) -> _Made:
+    if one.numbers is None and one.categories is None:  # its kind alone
+        is_numeric = one.kind == NUMERIC
+        bins = ColumnBins(NUMERIC) if is_numeric else ColumnBins(CATEGORICAL)
+        return _Made(Column(one.name, one.role, bins), np.zeros(int(is_numeric), np.int64), 0)
+    return _numeric(one) if one.categories is None else _categorical(one)
+
+
 def _unusable(one: ImportedColumn) -> str:
     """Why a column cannot be watched; "" if it can."""
+    if one.numbers is None and one.categories is None and one.kind:
+        return ""
     if one.numbers is None and one.categories is None:
         return "the import says nothing of its values"
     if one.present < 1:

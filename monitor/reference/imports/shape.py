@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -9,12 +10,16 @@ from monitor.reference.column import FEATURE
 from monitor.reference.imported import Limit
 from monitor.stats.bins.weighted import Floats, Shares
 
+#: cells by column; a cell that is missing is None
+Table = Mapping[str, Sequence[object]]
+
 
 class ImportedFile(NamedTuple):
-    """A file that was given, by its name for people."""
+    """A file that was given, by its name for people: its bytes, or its rows where it is a table."""
 
     name: str
     data: bytes
+    table: Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +38,14 @@ class ImportedColumn:
 
     A numeric one has `numbers`, with mean and standard deviation where they are told (NaN else); `error` is by how much
     a share of them may be wrong. Another one has `categories` with their counts, most frequent first; `others` values
-    are of categories that are not listed. `left_out` says why the column is not watched, "" if it is.
+    are of categories that are not listed. `known` are categories that are expected too, `allowed` the lowest and
+    highest number that is (None: no such limit). Where nothing but its `kind` is known, all else is learned.
+    `left_out` says why the column is not watched, "" if it is.
     """
 
     name: str
     role: str = FEATURE
+    kind: str = ""
     present: float = 0.0
     missing: float = 0.0
     numbers: Shares | Sketch | None = None
@@ -61,6 +69,8 @@ class ImportedData:
     examples: float = 0.0
     limits: list[Limit] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    #: the features in the order of arrays
+    order: list[str] = field(default_factory=list)
 
     def column(self, name: str) -> ImportedColumn | None:
         """The column with that name."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, Final
+
+import yaml
 
 from monitor.errors import UsageError
 from monitor.reference.imports.shape import ImportedFile
 
-#: characters before a fault that are shown of nothing: only its place is
-_BOM = b"\xef\xbb\xbf"
+_BOM: Final = b"\xef\xbb\xbf"
 
 
 def json_of(file: ImportedFile, what: str) -> dict[str, Any]:
@@ -28,6 +29,23 @@ def json_of(file: ImportedFile, what: str) -> dict[str, Any]:
         raise UsageError(f"{file.name}: is no JSON, or cut off ({where}); give {what}") from None
     if not isinstance(tree, dict):
         raise UsageError(f"{file.name}: is a JSON {type(tree).__name__}, not an object; give {what}")
+    return tree
+
+
+def yaml_of(file: ImportedFile, what: str) -> dict[str, Any]:
+    """The mapping of a YAML file; `what` it should be.
+
+    Raises:
+        UsageError: it is empty, no YAML, or no mapping.
+    """
+    try:
+        tree = yaml.safe_load(file.data.decode("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as fault:
+        mark = getattr(fault, "problem_mark", None)
+        where = f"line {mark.line + 1}: {getattr(fault, 'problem', '')}" if mark else type(fault).__name__
+        raise UsageError(f"{file.name}: is no YAML ({where}); give {what}") from None
+    if not isinstance(tree, dict):
+        raise UsageError(f"{file.name}: is {'empty' if tree is None else 'no mapping'}; give {what}")
     return tree
 
 

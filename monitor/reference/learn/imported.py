@@ -32,6 +32,9 @@ def with_import(live: Reference, imported: Reference) -> Reference:
     taken: set[tuple[str, str]] = set()
     for at, column in enumerate(live.columns):
         place = places.get((column.role, column.name))
+        if place is not None and not imported.carried[place]:
+            taken.add((column.role, column.name))  # the import knows its kind alone
+            continue
         if place is None or column.parent or imported.columns[place].bins.kind != column.bins.kind:
             continue
         taken.add((column.role, column.name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from monitor.reference.reference import Reference
-from monitor.text import many, number
+from monitor.text import number
 
 
 def import_head(reference: Reference) -> Iterator[str]:
@@ -38,5 +38,3 @@ def import_lines(reference: Reference, before: Sequence[str] = ()) -> Iterator[s
     if imported.notes:
         yield f"Not in the import from {imported.system}:"
     yield from (f"  {note}" for note in imported.notes)
-    if not imported.limits:
-        yield f"  {many(0, 'limit')} of its own"

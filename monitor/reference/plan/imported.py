@@ -8,18 +8,26 @@ from dataclasses import replace
 from monitor.reference.column import FEATURE, Column
 from monitor.reference.plan.columns import Plan
 from monitor.reference.reference import Reference
+from monitor.stats.bins.reference_bins import NUMERIC
 
 
 def kinds_of_import(imported: Reference | None, kinds: Mapping[str, str]) -> dict[str, str]:
     """The settings' kinds, and those of the import's features where the settings are silent."""
     if imported is None:
         return dict(kinds)
-    return {column.name: column.bins.kind for column in imported.columns if column.role == FEATURE} | dict(kinds)
+    known = {
+        column.name: column.bins.kind
+        for column, carried in zip(imported.columns, imported.carried.tolist(), strict=True)
+        if column.role == FEATURE and (carried or column.bins.kind == NUMERIC)
+    }
+    return known | dict(kinds)
 
 
 def plan_import(plan: Plan, imported: Reference, kinds: Mapping[str, str]) -> None:
     """Give the planned columns the bins of the import; what contradicts it is left out. `kinds` are the settings'."""
     known = {(column.role, column.name): column for column in imported.columns}
+    carried = imported.carried
+    counted = {(column.role, column.name): column for at, column in enumerate(imported.columns) if carried[at]}
     faults, plan.faults = plan.faults, []
     for fault in faults:
         name = next((one for role, one in known if role == FEATURE and fault.startswith(f"features.{one}.kind: ")), "")
@@ -28,7 +36,7 @@ def plan_import(plan: Plan, imported: Reference, kinds: Mapping[str, str]) -> No
             plan.ignored[name] = f"the import has it as {why}"
         else:
             plan.faults.append(fault)
-    plan.columns = [_imported(column, known.get((column.role, column.name))) for column in plan.columns]
+    plan.columns = [_imported(column, counted.get((column.role, column.name))) for column in plan.columns]
 
 
 def _imported(live: Column, known: Column | None) -> Column:
