@@ -21,6 +21,8 @@ HERE: Final = Path(__file__).parent
 CAPTURED: Final = HERE / "captured"
 #: the recordings, where the documents have their samples
 TRAFFIC: Final = HERE.parents[1] / "docs" / "platforms" / "traffic"
+#: what other systems know of training data, which `driftd reference import` reads
+IMPORTS: Final = HERE / "imports"
 #: the script of each package
 GENERATORS: Final = {
     "mlflow": "mlflow_server.py",
@@ -30,7 +32,14 @@ GENERATORS: Final = {
     "azure": "azure_collector.py",
     "sagemaker": "sagemaker_lines.py",
     "vertex": "vertex_rows.py",
+    "tfdv": "tfdv_statistics.py",
+    "sagemaker-baseline": "sagemaker_baseline.py",
+    "vertex-monitor": "vertex_monitor.py",
+    "mlflow-model": "mlflow_model.py",
+    "azure-monitor": "azure_monitor.py",
 }
+#: the locks that are another package's too
+LOCKS: Final = {"sagemaker-baseline": "sagemaker", "vertex-monitor": "vertex", "mlflow-model": "mlflow"}
 #: seconds that a platform has for its calls
 LONGEST: Final = 600
 
@@ -41,7 +50,7 @@ def written_by(package: str, folder: Path) -> list[Path]:
     made = folder / "made"
     made.mkdir()
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
-    python, lock = environment / "bin" / "python", HERE / "locks" / f"{package}.txt"
+    python, lock = environment / "bin" / "python", HERE / "locks" / f"{LOCKS.get(package, package)}.txt"
     install = [
         str(python),
         "-m",
@@ -65,6 +74,8 @@ def written_by(package: str, folder: Path) -> list[Path]:
 
 def place_of(new: Path) -> Path:
     """Where the file is kept here."""
+    if new.name.startswith("import_"):
+        return IMPORTS / new.name
     return (TRAFFIC if ".records." in new.name or ".made_by." in new.name else CAPTURED) / new.name
 
 
@@ -72,7 +83,11 @@ def content_of(file: Path) -> object:
     """What has to be the same; versions of Python and of compression may differ."""
     if file.suffix == ".gz":
         return gzip.decompress(file.read_bytes())
+    if file.suffix != ".json":
+        return file.read_bytes()
     content = json.loads(file.read_text(encoding="utf-8"))
+    if file.name.startswith("import_") and "made_by" not in file.name:
+        return content
     del content.get("made_by", content)["python"]
     return content
 

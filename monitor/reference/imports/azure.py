@@ -71,8 +71,9 @@ def _tables_of(mltable: ImportedFile, tables: Sequence[ImportedFile]) -> list[Im
 
 
 def _with_monitor(file: str, tree: Mapping[str, Any], data: ImportedData) -> None:
-    signals = below(tree, "monitor_definition").get("monitoring_signals", tree.get("monitoring_signals"))
-    if not isinstance(signals, dict):
+    places = (tree, below(tree, "create_monitor"), below(tree, "monitor_definition"))
+    signals = next(filter(None, (below(place, "monitoring_signals") for place in places)), None)
+    if signals is None:
         raise UsageError(f"{file}: has no monitoring_signals; give {_WHAT}")
     for name, signal in signals.items():
         kind = str(below(signals, str(name)).get("type", ""))

@@ -15,7 +15,7 @@ from monitor.reference.imports.tfdv_messages import SCHEMA, STATISTICS, from_byt
 from monitor.reference.imports.tfdv_schema import apply_schema
 from monitor.reference.imports.tfrecord import is_tfrecord, records_of
 from monitor.stats.bins.weighted import Shares
-from monitor.text import listed, many
+from monitor.text import listed, many, quoted
 
 SYSTEM: Final = "tfdv"
 #: the slice that holds every example
@@ -117,7 +117,12 @@ def _dataset(name: str, statistics: Any, slice_name: str) -> Any:  # noqa: ANN40
     if not found and not slice_name and len(names) == 1:
         found = list(statistics.datasets)
     if len(found) != 1:
-        raise UsageError(f"{name}: no slice {wanted!r} in it; write --slice with one of {listed(names, _MOST_NAMED)}")
+        known = (
+            f"write --slice with one of {listed(map(quoted, names), _MOST_NAMED)}"
+            if any(names)
+            else ("its data set has no name: leave --slice out")
+        )
+        raise UsageError(f"{name}: no slice {wanted!r} in it; {known}")
     return found[0]
 
 
