@@ -153,10 +153,10 @@ class Admission:
         being counted.
 
         Raises:
-            ValueError: the model is not in the settings, or the reference is another model's.
+            ValueError: the model is not in the settings, or the reference is another model's, or an import alone.
         """
         model = self._models.get(key.model)
-        if model is None or reference.key.model != key.model:
+        if model is None or reference.key.model != key.model or reference.is_import_alone:
             message = f"{key} cannot be compared with a reference of {reference.key}"
             raise ValueError(message)
         configured = as_configured(reference, model)

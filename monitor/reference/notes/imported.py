@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from monitor.reference.reference import Reference
 from monitor.text import number
+
+#: what every import waits for
+WAITS: Final = (
+    "nothing is judged before a warm-up has shown how live windows vary: 10,000 predictions and 40 base windows of "
+    "250 events"
+)
 
 
 def import_head(reference: Reference) -> Iterator[str]:
@@ -13,10 +20,7 @@ def import_head(reference: Reference) -> Iterator[str]:
     assert reference.imported is not None  # noqa: S101  # it was asked
     whose = f"{reference.key.model} {reference.key.version}".strip() or "any model"
     yield f"reference of {whose}, imported from {reference.imported.system}  {reference.hash}"
-    yield (
-        "nothing is judged before a warm-up has shown how live windows vary: 10,000 predictions and 40 base windows of "
-        "250 events"
-    )
+    yield WAITS
     if reference.note:
         yield f"note: {reference.note}"
     for name, why in reference.ignored:
