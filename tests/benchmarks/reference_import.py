@@ -1,4 +1,4 @@
-"""`driftd reference import`: what 1,000 columns cost, and whether an import judges as a native reference of the same rows.
+"""`driftd reference import`: what 1,000 columns cost, and whether it judges as a native reference of the same rows.
 
 Round trip: the first 10,000 predictions of an acceptance stream become a table, and statistics with sketches as
 SageMaker has them. The verdict and `after` as in the acceptance benchmark, with the native reference and with each

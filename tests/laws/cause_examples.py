@@ -294,8 +294,7 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
     ClockSkew: (Example(FindingKey("credit", "clock"), ahead),),
     PlatformLimits: (
         Example(FindingKey("LIMIT", "schema", figure="completeness"), feature("LIMIT", None)),
-        Example(FindingKey("EDU", "schema", figure="drift_comparator.infinity_norm"), feature("EDU", "low")),
-        Example(FindingKey("AGE", "schema", figure="comparison_threshold"), older),
+        Example(FindingKey("EDU", "schema", figure="infinity_norm"), feature("EDU", "low")),
     ),
     Schema: (Example(FindingKey("CITY", "schema"), feature("CITY", "Graz")),),
     TrafficRate: (Example(FindingKey("credit", "traffic"), slower),),
@@ -336,11 +335,7 @@ def prepared_with_outcomes() -> PreparedReference:
 @cache
 def prepared_with_limits() -> PreparedReference:
     """The same reference, with limits of a system that it could have been imported from."""
-    limits = (
-        Limit("LIMIT", "completeness", "missing", 0.05),
-        Limit("EDU", "drift_comparator.infinity_norm", "linf", 0.1),
-        Limit("AGE", "comparison_threshold", "ks", 0.1),
-    )
+    limits = Limit("LIMIT", "completeness", "missing", 0.05), Limit("EDU", "infinity_norm", "linf", 0.1)
     return PreparedReference.of(replace(reference(), imported=Imported("sagemaker", limits=limits)))
 
 
