@@ -22,11 +22,11 @@ HOUSE: tuple[dict[str, str], ...] = (
             "testing.directions testing.ending testing.onset bins.unseen bins.reference_bins "
             "bins.hit_places bins.agreement bins.name_bins derived.vectors derived.scripts derived.texts "
             "derived.columns variance.quality_dispersion testing.directional testing.screening bins.numeric_bins "
-            "bins.tails tallies.further tallies.tally performance.score_grid performance.class_scores "
+            "bins.weighted bins.tails tallies.further tallies.tally performance.score_grid performance.class_scores "
             "performance.label_sums performance.outcome_tally performance.label_tally performance.class_figures "
             "performance.figures testing.mean_difference performance.judged_errors variance.number_sums "
             "tallies.block variance.live_watch additive variance.series_variance testing.promise traffic "
-            "testing.fairness testing.fact_share isotonic"
+            "testing.fairness testing.fact_share testing.limits isotonic"
         ),
     },
     {  # decoding
@@ -46,12 +46,16 @@ HOUSE: tuple[dict[str, str], ...] = (
     {  # references
         "reference": (
             "survey.values survey.vectors survey.events survey.order relations season column score_effects "
-            "variability segments performance_part outcome_part estimate file.effects file.estimate "
-            "file.performance file.segments file.outcomes file.derived file.json_faults file.validity reference "
-            "blank file.encoding references score_split configured monitored plan.values plan.derived plan.columns "
-            "plan.segments learn.season learn.relations learn.effects learn.estimate learn.means learn.performance "
-            "learn.label_facts learn.segments notes.segments learn.outcomes notes.estimate notes.performance "
-            "notes.outcomes notes.fairness learn.reference notes.paging notes.relations notes.events notes.show"
+            "variability segments performance_part outcome_part estimate imported file.imported file.effects "
+            "file.estimate file.performance file.segments file.outcomes file.derived file.json_faults file.validity "
+            "reference blank file.encoding references score_split configured monitored plan.values plan.derived "
+            "plan.columns plan.segments plan.imported learn.imported imports.limits imports.shape imports.columns "
+            "imports.tfrecord imports.tfdv_messages imports.tfdv_schema imports.tfdv imports.trees "
+            "imports.sagemaker_constraints imports.sagemaker imports.table imports.mlflow imports.kserve "
+            "imports.vertex imports.azure imports.catalog learn.season learn.relations learn.effects learn.estimate "
+            "learn.means learn.performance learn.label_facts learn.segments notes.segments learn.outcomes "
+            "notes.estimate notes.performance notes.outcomes notes.fairness learn.reference notes.paging "
+            "notes.relations notes.events notes.imported notes.show"
         ),
     },
     {  # counting (stage 1)
@@ -80,7 +84,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "comparison.means comparison.segment_means comparison.means_in_segments attribution.score_parts "
             "causes.around causes.cause promise.detectable words.setting_notes causes.quality_words causes.constant "
             "causes.errors causes.label_means causes.segment_errors causes.performance causes.fairness causes.outcome "
-            "causes.traffic causes.fact_share causes.label_facts causes.schema causes.unit_change causes.smaller_unit "
+            "causes.traffic causes.fact_share causes.label_facts causes.schema causes.platform_limit causes.unit_change causes.smaller_unit "
             "causes.distribution_words causes.distribution causes.segments causes.residual causes.consecutive "
             "causes.relation causes.detectors causes.quality causes.segment_quality causes.features_gone "
             "causes.tags_gone causes.catalog evaluation newest_panes comparison.version_comparison traffic_time "
@@ -123,9 +127,9 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # what runs
         "run": (
-            "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events no_ids "
-            "outcome_lines performance_lines state_show outputs decoders kafka_source open_source understood "
-            "suggesting accepting column_views counted_rows first_pass reference_labels reference_build "
+            "garbage terminal reference_file reference_import reference_files loss_reasons left_out loss_lines "
+            "lost_events no_ids outcome_lines performance_lines state_show outputs decoders kafka_source open_source "
+            "understood suggesting accepting column_views counted_rows first_pass reference_labels reference_build "
             "warmup_learning warmup_lines human_lines replay comparing promises snapshot_builder restoring daemon"
         ),
     },
@@ -136,7 +140,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "demo": "flights child broker traffic words show",
     },
     {  # the command line
-        "cli": "check compare commands receive completion usage parser",
+        "cli": "check compare importing commands receive completion usage parser",
     },
     {
         "": "__main__",

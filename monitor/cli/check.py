@@ -20,13 +20,14 @@ from monitor.kafka.group import GroupOffsets
 from monitor.kafka.topics import ClusterDescription, create_command, create_topics, describe_cluster
 from monitor.reference.notes.events import reference_notes
 from monitor.reference.notes.fairness import fairness_lines
+from monitor.reference.notes.imported import WAITS, import_lines
 from monitor.reference.notes.outcomes import unknown_outcomes
 from monitor.reference.notes.paging import at_every_length, may_page, order_note, paging_notes, season_notes
 from monitor.reference.notes.performance import horizon_notes
 from monitor.reference.notes.relations import relation_notes
 from monitor.reference.notes.segments import segment_outcomes, segment_performance
 from monitor.reference.reference import Reference
-from monitor.reference.references import References
+from monitor.reference.references import EVERY_VERSION, References
 from monitor.run.open_source import newest_records
 from monitor.run.reference_files import ReferenceFault
 from monitor.run.restoring import lost_state
@@ -79,6 +80,8 @@ def check_offline(settings: Settings, references: References, faults: Sequence[R
             yield Line(NOTE, f"{names[key.model]}.labels.horizon", note)
         for place, note in unknown_outcomes(reference, model):
             yield Line(NOTE, f"{names[key.model]}.{place}", note)
+    for key, imported in references.imports():
+        yield from _import_lines(key, imported)
     for model in settings.models:
         for place, note in setting_notes(model):
             yield Line(NOTE, f"{names[model.name]}.{place}", note)
@@ -143,6 +146,13 @@ def _rate_lines(settings: Settings, key: ModelKey, reference: Reference) -> Iter
             f"divide the reference's steps of {in_words(traffic.step_us)}; build the reference again with these "
             "settings",
         )
+
+
+def _import_lines(key: ModelKey, imported: Reference) -> Iterator[Line]:
+    """What an import waits for, and what it cannot give."""
+    what = f"reference {key.model} {'' if key.version == EVERY_VERSION else key.version}".rstrip()
+    yield Line(NOTE, what, WAITS)
+    yield from (Line(NOTE, what, line) for line in map(str.strip, import_lines(imported)))
 
 
 def _promise_lines(settings: Settings, key: ModelKey, reference: Reference) -> Iterator[Line]:

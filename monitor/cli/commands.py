@@ -16,6 +16,7 @@ from typing import Any, Final
 from monitor import __version__
 from monitor.cli.check import BAD, check_lines
 from monitor.cli.compare import compare_settings
+from monitor.cli.importing import imported_as
 from monitor.clock import SystemClock, parse_rfc3339
 from monitor.count.admission.versions import Admission
 from monitor.decode.decoder import FORMATS
@@ -160,13 +161,21 @@ def reference_build(arguments: Namespace) -> int:
     return DONE
 
 
+def reference_import(arguments: Namespace) -> int:
+    """A reference from another system's statistics."""
+    require_note(arguments.note)
+    to_stderr(imported_as(arguments, Path(arguments.output)))
+    return DONE
+
+
 def reference_show(arguments: Namespace) -> int:
     """A readable table."""
     reference = load_reference(Path(arguments.file))
     if arguments.json:
         to_stdout(json.dumps(reference_json(reference), ensure_ascii=False))
     else:
-        to_stdout(_shown(reference, promise_without_settings(reference)))
+        alone = reference.is_import_alone
+        to_stdout(reference_text(reference) if alone else _shown(reference, promise_without_settings(reference)))
     return DONE
 
 

@@ -15,6 +15,8 @@ from monitor.exit_codes import DONE, INTERRUPTED, REFUSED, USAGE
 from monitor.log import configure_logging
 from monitor.visible import visible
 
+#: systems whose files are imported, as `IMPORTS` has them, which takes half a second to import
+IMPORTED: Final = ("tfdv", "sagemaker", "vertex", "mlflow", "azure", "kserve")
 #: commands that are planned; each is refused with a message until it is built
 LATER: Final = ("audit",)
 
@@ -197,9 +199,25 @@ def _reference(subparsers: _Subparsers) -> None:
     show.add_argument("file", metavar="FILE")
     show.add_argument("--json", action="store_true", help="as JSON")
     show.set_defaults(command="reference_show")
-    later = kinds.add_parser("import", add_help=False, prefix_chars="\0")
-    later.add_argument("rest", nargs="*")
-    later.set_defaults(command="later", name="reference import")
+    _import(kinds)
+
+
+def _import(kinds: _Subparsers) -> None:
+    imports = _add(
+        kinds,
+        "import",
+        "from what another system knows of its training data",
+        "driftd reference import tfdv FeatureStats.pb schema.pbtxt -o reference/1.json",
+        "driftd reference import sagemaker statistics.json constraints.json -o reference/1.json",
+    )
+    imports.add_argument("system", choices=IMPORTED, help="whose files they are")
+    imports.add_argument("source", nargs="+", metavar="SOURCE", help="its files, or the folder that they are in")
+    imports.add_argument("--model", default="", help="for this model only [any that names the file]")
+    imports.add_argument("--version", default="", help="for this version only [any]")
+    imports.add_argument("--slice", default="", metavar="NAME", help="tfdv: a slice of the statistics [all examples]")
+    imports.add_argument("--note", default="", metavar="TEXT", help="why; in the file")
+    imports.add_argument("-o", "--output", required=True, metavar="OUT", help="the reference file")
+    imports.set_defaults(command="reference_import")
 
 
 def _replay(subparsers: _Subparsers) -> None:

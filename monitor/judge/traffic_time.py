@@ -38,7 +38,12 @@ class TrafficTime:
         return self._newest.get(model, NO_TRAFFIC)
 
     def restore(self, model: str, of_version: Traffic) -> None:
-        """Go on from what a version had at its newest pane; that of the newest of them is the model's."""
+        """Go on from what a version had at its newest pane; that of the newest of them is the model's.
+
+        A version that has just ended its warm-up had none: the time begins with its next pane, as without a restart.
+        """
+        if of_version == NO_TRAFFIC:
+            return
         self._newest[model] = max(self._newest.get(model, of_version), of_version)
 
     def forget(self, model: str, others: Iterable[Traffic]) -> None:

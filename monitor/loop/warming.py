@@ -35,9 +35,10 @@ from monitor.settings.tree import Settings
 from monitor.stats.performance.label_tally import LabelTally, merged_labels
 from monitor.stats.tallies.tally import Tally, merged
 
-#: learns the reference of a model version from its lines; raises UsageError where none can be learned
+#: learns the reference of a model version from its lines, and from its import if there is one; raises UsageError where
+#: none can be learned
 _T = TypeVar("_T", Tally, LabelTally)
-Learn = Callable[[Settings, Model, ModelKey, Callable[[], Iterator[list[bytes]]]], Reference]
+Learn = Callable[[Settings, Model, ModelKey, Callable[[], Iterator[list[bytes]]], Reference | None], Reference]
 
 
 class Recounted(NamedTuple):
@@ -147,7 +148,8 @@ class Warming:
         key = warmup.state.key
         model = self._model(key)
         try:
-            reference = learn(self._settings, model, key, lambda: self._rows(warmup))
+            imported = self._admission.references.imported(key)
+            reference = learn(self._settings, model, key, lambda: self._rows(warmup), imported)
         except UsageError as fault:
             return None, "; ".join(fault.faults)
         except (ArithmeticError, LookupError, TypeError, ValueError) as fault:

@@ -27,6 +27,12 @@ IGNORE: Final = "ignore"
 
 def contradictions(reference: Reference, model: Model) -> Iterator[str]:
     """Settings of the model that its reference was not built for."""
+    if reference.is_import_alone:
+        return _contradictions_of_import(reference, model)
+    return _contradictions(reference, model)
+
+
+def _contradictions(reference: Reference, model: Model) -> Iterator[str]:
     kinds = {column.name: column.kind for column in reference.columns if column.role == FEATURE}
     ignored = dict(reference.ignored)
     for name, feature in model.features.items():
@@ -60,6 +66,14 @@ def contradictions(reference: Reference, model: Model) -> Iterator[str]:
             yield f"detectors[{at}].on: {detector.on!r} is no numeric column of the reference; write one of {known}"
     if model.task is not None and model.task != reference.task:
         yield f"task: {model.task}, but the reference was built for {reference.task}; build the reference again"
+
+
+def _contradictions_of_import(reference: Reference, model: Model) -> Iterator[str]:
+    """Kinds that are not those of the import; what it does not have comes from the events of the warm-up."""
+    kinds = {column.name: column.kind for column in reference.columns if column.role == FEATURE}
+    for name, feature in model.features.items():
+        if feature.kind not in {None, IGNORE, kinds.get(name, feature.kind)}:
+            yield f"features.{name}.kind: {feature.kind}, but the import has it as {kinds[name]}; leave it out"
 
 
 def _outcome_faults(known: Mapping[str, ReferenceOutcome], model: Model) -> Iterator[str]:

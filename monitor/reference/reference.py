@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from monitor.events import ModelKey
 from monitor.reference.column import PREDICTION, Column
 from monitor.reference.estimate import Estimate
+from monitor.reference.imported import Imported
 from monitor.reference.outcome_part import ReferenceOutcome
 from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.relations import Relations
@@ -48,6 +49,7 @@ class Reference:
     `outcomes` of its predictions by name, those whose kind is known; none in older files, None while they are learned.
     `estimate` is from what performance is estimated; None in older files, and without labels or score.
     `segments` are its counts by the values of some features; None where the settings named none.
+    `imported` is what is known of the import that it comes from; None where it does not come from one.
     `feature_order` are the features of every event in their order; empty in older files, and where events differ in it.
     """
 
@@ -82,6 +84,12 @@ class Reference:
     outcomes: Mapping[str, ReferenceOutcome] | None = field(default_factory=dict)
     estimate: Estimate | None = None
     segments: Segments | None = None
+    imported: Imported | None = None
+
+    @property
+    def is_import_alone(self) -> bool:
+        """Whether it is an import of which live windows have not shown yet how they vary: nothing is judged by it."""
+        return self.imported is not None and not self.events
 
     @property
     def meaning(self) -> Meaning:
@@ -146,6 +154,8 @@ class Reference:
             return f"a {column.kind}: its derived columns are watched"
         at = next(at for at, one in enumerate(self.columns) if one is column)
         bins, share = column.bins, column.modal_share
+        if self.is_import_alone and not self.carried[at]:
+            return "it is learned in the warm-up"
         if not self.counts[at, : bins.bins].any():
             return "it has no values"
         if bins.kind == NUMERIC:

@@ -14,10 +14,27 @@ EVERY_VERSION = "*"
 class References:
     """The only owner of the references that model versions are compared with, by model and version."""
 
-    def __init__(self, by_model: Mapping[str, Mapping[str, Reference]]) -> None:
+    def __init__(
+        self,
+        by_model: Mapping[str, Mapping[str, Reference]],
+        imports: Mapping[str, Mapping[str, Reference]] | None = None,
+    ) -> None:
+        """`imports` are those that are completed in a warm-up; nothing is judged by them before."""
         self._by_model = {model: dict(versions) for model, versions in by_model.items()}
         #: those of one version each, whatever it is called: an event may name the version `*`
         self._of_one: dict[ModelKey, Reference] = {}
+        self._imports = {model: dict(versions) for model, versions in (imports or {}).items()}
+
+    def imported(self, key: ModelKey) -> Reference | None:
+        """The import that a model version begins with, until live windows have shown how they vary."""
+        versions = self._imports.get(key.model, {})
+        return versions.get(key.version) or versions.get(EVERY_VERSION)
+
+    def imports(self) -> Iterator[tuple[ModelKey, Reference]]:
+        """All imports, by model and version."""
+        for model, versions in self._imports.items():
+            for version, reference in sorted(versions.items()):
+                yield ModelKey(model, version), reference
 
     def of(self, key: ModelKey) -> Reference | None:
         """The reference of a model version."""
@@ -29,7 +46,7 @@ class References:
         self._of_one[key] = reference
 
     def has_any_of(self, model: str) -> bool:
-        return any(key.model == model for key, _ in self)
+        return any(key.model == model for key, _ in self) or bool(self._imports.get(model))
 
     def __iter__(self) -> Iterator[tuple[ModelKey, Reference]]:
         """All references, by model and version."""

@@ -21,6 +21,7 @@ from monitor.records import PlaceText, Source
 from monitor.reference.blank import blank_reference
 from monitor.reference.configured import contradictions, fairness_faults
 from monitor.reference.file.encoding import with_hash
+from monitor.reference.learn.imported import with_import
 from monitor.reference.learn.label_facts import LabelledCohort, label_facts
 from monitor.reference.learn.performance import PerformanceLearner
 from monitor.reference.learn.reference import Origin, RowStatistics, assemble
@@ -28,6 +29,7 @@ from monitor.reference.learn.segments import SegmentLearner
 from monitor.reference.notes.events import column_notes, reference_notes
 from monitor.reference.notes.outcomes import unknown_outcomes
 from monitor.reference.plan.columns import Plan, plan_columns
+from monitor.reference.plan.imported import kinds_of_import, plan_import
 from monitor.reference.plan.segments import plan_segments, segment_faults
 from monitor.reference.reference import Reference
 from monitor.reference.references import References
@@ -80,8 +82,11 @@ def build_reference(
     on_note: Callable[[str], object] = lambda _: None,
     *,
     accept_partial: bool = False,
+    imported: Reference | None = None,
 ) -> Reference:
     """The reference of one model version; `on_note` gets notes on it and on events that are not in it.
+
+    Of an `imported` one the events tell only how they vary, and what it does not have.
 
     Raises:
         UsageError: the model is not in the settings, there are no (or too few) such events, more than half of them were
@@ -101,8 +106,7 @@ def build_reference(
     finally:
         source.close()
     _require_events(found, key, event_range, place, accept_partial=accept_partial)
-    kinds = {name: feature.kind for name, feature in model.features.items() if feature.kind is not None}
-    plan = plan_columns(found.survey, kinds, model.task, place, settings.limits.vector)
+    plan = _planned(settings, model, found, place, imported)
     plan.faults += segment_faults(model.segments, plan.columns, plan.ignored, found.survey)
     plan.faults += fairness_faults(plan.columns, model, plan.task)
     if plan.faults:
@@ -119,7 +123,8 @@ def build_reference(
     rest = collector.base.open
     if not collector.windows and rest is None:
         raise UsageError(f"{key}: no event lies in a whole pane between --from and --to; widen them")
-    reference = assemble(key, plan, collector.windows, rest, collector.rows, _origin(model, found, collector))
+    origin = replace(_origin(model, found, collector), with_waves=imported is None)
+    reference = assemble(key, plan, collector.windows, rest, collector.rows, origin)
     if collector.late and model.labels.horizon:
         late = _late_labels(settings, reference, open_source, clock, event_range)
         reference = _with_late_labels(reference, collector, late)
@@ -127,11 +132,23 @@ def build_reference(
     elif collector.label_events and not model.labels.horizon:
         unjoined = f"{many(collector.label_events, 'label event')} are not in the reference"
         losses.append(f"models[{at}].labels.horizon: 0s: labels are not joined, so {unjoined}")
+    if imported is not None:
+        reference = with_import(reference, imported)
     of_settings = [*contradictions(reference, model), *map(": ".join, unknown_outcomes(reference, model))]
     notes = (*reference_notes(reference, f"models[{at}]"), *(f"models[{at}].{note}" for note in of_settings))
     for note in (*notes, *losses, *_column_notes(found, plan, place)):
         on_note(one_line(note))
     return reference
+
+
+def _planned(settings: Settings, model: Model, found: FirstPass, place: PlaceText, imported: Reference | None) -> Plan:
+    """The columns, of an import with its bins."""
+    kinds = {name: feature.kind for name, feature in model.features.items() if feature.kind is not None}
+    wanted = kinds_of_import(imported, kinds)
+    plan = plan_columns(found.survey, wanted, model.task, place, settings.limits.vector)
+    if imported is not None:
+        plan_import(plan, imported, kinds)
+    return plan
 
 
 def _late_labels(

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from monitor.errors import UsageError
-from monitor.reference.file.encoding import FORMAT, digest, from_json, to_json
+from monitor.reference.file.encoding import FORMATS, digest, from_json, to_json
 from monitor.reference.file.validity import LARGEST_BYTES, fault_of
 from monitor.reference.reference import Reference
 
@@ -49,9 +49,9 @@ def load_reference(path: Path, how: str = "") -> Reference:
         ) from None
     except RecursionError:
         raise UsageError(f"{path}: nested too deep for a reference; build the reference again{again}") from None
-    if not isinstance(body, dict) or body.get("format") != FORMAT:
+    if not isinstance(body, dict) or body.get("format") not in FORMATS:
         found = body.get("format") if isinstance(body, dict) else type(body).__name__
-        reported = f"format {repr(found)[:60]} is not {FORMAT!r}"
+        reported = f"format {repr(found)[:60]} is not {FORMATS[0]!r}"
         raise UsageError(f"{path}: {reported}; build it again from the same events: {make}")
     damage = fault_of(body)
     if damage:

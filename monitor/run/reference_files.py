@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from monitor.count.admission.versions import Admission
@@ -49,7 +50,13 @@ def load_sound_references(settings: Settings, config: str = "FILE") -> tuple[Ref
         model.name: _references_of(_Reading(settings, model, at, config, faults))
         for at, model in enumerate(settings.models)
     }
-    return References(references), faults
+    complete = {model: _only(of, alone=False) for model, of in references.items()}
+    return References(complete, {model: _only(of, alone=True) for model, of in references.items()}), faults
+
+
+def _only(references: Mapping[str, Reference], *, alone: bool) -> dict[str, Reference]:
+    """Those that are imports alone, or the others."""
+    return {version: one for version, one in references.items() if one.is_import_alone == alone}
 
 
 def unwatched(settings: Settings, references: References, config: str = "FILE") -> list[ReferenceFault]:
@@ -111,6 +118,8 @@ def _references_of(reading: _Reading) -> dict[str, Reference]:
         except UsageError as fault:
             reading.add(version, *(f"{where}: {line}" for line in fault.faults))
             continue
+        if reference.is_import_alone and not reference.key.model:  # of no model yet
+            reference = replace(reference, key=ModelKey(model.name, reference.key.version))
         if reference.key.model != model.name:
             built_for = f"was built for the model {reference.key.model!r}, not {model.name!r}"
             reading.add(version, f"{where}: {path} {built_for}")

@@ -56,8 +56,14 @@ class LineSource:
         """Nothing is open."""
 
 
-def learn(settings: Settings, model: Model, key: ModelKey, lines: Callable[[], Iterator[list[bytes]]]) -> Reference:
-    """The reference of a model version from the rows of its warm-up.
+def learn(
+    settings: Settings,
+    model: Model,
+    key: ModelKey,
+    lines: Callable[[], Iterator[list[bytes]]],
+    imported: Reference | None = None,
+) -> Reference:
+    """The reference of a model version from the rows of its warm-up; of an `imported` one what it lacks.
 
     Raises:
         UsageError: there is nothing to compare in them, or the settings contradict them.
@@ -72,7 +78,13 @@ def learn(settings: Settings, model: Model, key: ModelKey, lines: Callable[[], I
     )
     try:
         learned = build_reference(
-            given, key, lambda: LineSource(lines()), ManualClock(), EventRange(), accept_partial=True
+            given,
+            key,
+            lambda: LineSource(lines()),
+            ManualClock(),
+            EventRange(),
+            accept_partial=True,
+            imported=imported,
         )
     except UsageError as error:  # `models[0]` is this model, wherever it stands in the settings
         raise UsageError(fault.removeprefix("models[0].") for fault in error.faults) from error

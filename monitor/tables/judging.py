@@ -57,6 +57,10 @@ def judge_data(
     named = Roles.of(timestamps, prediction, score, label, tags or (), ignore or ())
     roles, notes = named.over(reference.roles, columns)
     of = reference.reference
+    if of.is_import_alone:
+        raise UsageError(
+            "the reference is an import alone: run or replay completes it in a warm-up, which writes the file"
+        )
     key = ModelKey(of.key.model, of.key.version if version is None else version)
     silent = (frozenset() if "ts" in roles.columns else OF_TIMES) | (
         frozenset() if "label" in roles.columns else OF_LABELS

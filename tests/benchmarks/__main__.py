@@ -38,6 +38,7 @@ ALL = (
     "segment-errors",
     "judging",
     "reference-build",
+    "reference-import",
     "replay",
     "join",
     "off-path",

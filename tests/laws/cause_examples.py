@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.label_facts import LabelFacts
 from monitor.judge.causes.outcome import Outcomes
 from monitor.judge.causes.performance import Performance
+from monitor.judge.causes.platform_limit import PlatformLimits
 from monitor.judge.causes.quality import Quality
 from monitor.judge.causes.relation import Relation
 from monitor.judge.causes.residual import Residual
@@ -38,6 +39,7 @@ from monitor.judge.policy import Policy
 from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.loop.stage2 import StatelessStage2
 from monitor.pipeline import Pipeline
+from monitor.reference.imported import Imported, Limit
 from monitor.reference.reference import Reference
 from monitor.run.first_pass import EventRange
 from monitor.run.reference_build import build_reference
@@ -290,6 +292,10 @@ EXAMPLES: Final[Mapping[type[Cause[Any]], tuple[Example, ...]]] = {
     ),
     Duplicates: (Example(FindingKey("credit", "duplicates"), again),),
     ClockSkew: (Example(FindingKey("credit", "clock"), ahead),),
+    PlatformLimits: (
+        Example(FindingKey("LIMIT", "schema", figure="completeness"), feature("LIMIT", None)),
+        Example(FindingKey("EDU", "schema", figure="infinity_norm"), feature("EDU", "low")),
+    ),
     Schema: (Example(FindingKey("CITY", "schema"), feature("CITY", "Graz")),),
     TrafficRate: (Example(FindingKey("credit", "traffic"), slower),),
 }
@@ -326,6 +332,13 @@ def prepared_with_outcomes() -> PreparedReference:
     return PreparedReference.of(build_reference(tree, CREDIT, source, ManualClock(NOW_US), rows))
 
 
+@cache
+def prepared_with_limits() -> PreparedReference:
+    """The same reference, with limits of a system that it could have been imported from."""
+    limits = Limit("LIMIT", "completeness", "missing", 0.05), Limit("EDU", "infinity_norm", "linf", 0.1)
+    return PreparedReference.of(replace(reference(), imported=Imported("sagemaker", limits=limits)))
+
+
 def made(cause: type[Cause[Any]]) -> Cause[Any]:
     """The cause for the model of the examples, as its settings are without saying anything, but for its detectors."""
     detectors = [
@@ -337,7 +350,7 @@ def made(cause: type[Cause[Any]]) -> Cause[Any]:
     model = {"name": "credit", "reference": "r.json", "detectors": detectors, "costs": {"false_negative": 5}}
     model |= {"segments": ["EDU"], "fairness": {"by": ["EDU"]}}
     own: dict[type[Cause[Any]], Callable[[], PreparedReference]]
-    own = {Performance: prepared_with_labels, Outcomes: prepared_with_outcomes}
+    own = {Performance: prepared_with_labels, Outcomes: prepared_with_outcomes, PlatformLimits: prepared_with_limits}
     known = own.get(cause, prepared)()
     return cause(known, Policy(Model.model_validate(model)))
 

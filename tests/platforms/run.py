@@ -23,6 +23,8 @@ CAPTURED: Final = HERE / "captured"
 POSTED: Final = HERE / "posted"
 #: the recordings, where the documents have their samples
 TRAFFIC: Final = HERE.parents[1] / "docs" / "platforms" / "traffic"
+#: what other systems know of training data, which `driftd reference import` reads
+IMPORTS: Final = HERE / "imports"
 #: the script of each package
 GENERATORS: Final = {
     "mlflow": "mlflow_server.py",
@@ -33,6 +35,11 @@ GENERATORS: Final = {
     "sagemaker": "sagemaker_lines.py",
     "vertex": "vertex_rows.py",
     "cloudevents": "cloudevents_http.py",
+    "tfdv": "tfdv_statistics.py",
+    "sagemaker-baseline": "sagemaker_baseline.py",
+    "vertex-monitor": "vertex_monitor.py",
+    "mlflow-model": "mlflow_model.py",
+    "azure-monitor": "azure_monitor.py",
     "retraining-sagemaker": "retraining_sagemaker.py",
     "retraining-vertex": "retraining_vertex.py",
     "retraining-kubeflow": "retraining_kubeflow.py",
@@ -41,6 +48,9 @@ GENERATORS: Final = {
 }
 #: the locks that are another package's too
 LOCKS: Final = {
+    "sagemaker-baseline": "sagemaker",
+    "vertex-monitor": "vertex",
+    "mlflow-model": "mlflow",
     "retraining-sagemaker": "sagemaker",
     "retraining-vertex": "vertex",
     "retraining-azure": "azure-monitor",
@@ -82,6 +92,8 @@ def place_of(new: Path) -> Path:
     """Where the file is kept here."""
     if new.name.endswith(".posts.json"):
         return POSTED / new.name
+    if new.name.startswith("import_"):
+        return IMPORTS / new.name
     return (TRAFFIC if ".records." in new.name or ".made_by." in new.name else CAPTURED) / new.name
 
 
@@ -89,7 +101,11 @@ def content_of(file: Path) -> object:
     """What has to be the same; versions of Python and of compression may differ."""
     if file.suffix == ".gz":
         return gzip.decompress(file.read_bytes())
+    if file.suffix != ".json":
+        return file.read_bytes()
     content = json.loads(file.read_text(encoding="utf-8"))
+    if file.name.startswith("import_") and "made_by" not in file.name:
+        return content
     del content.get("made_by", content)["python"]
     return content
 

@@ -26,6 +26,6 @@ class LabelKeys:
             return self._admission.of(key)
         if key.version and model.versions and key.version not in model.versions:
             return Decision(IGNORED, "version", 0)
-        if key.version and self._admission.references.of(key) is None and not self._admission.learns(model):
+        if key.version and self._admission.references.of(key) is None and not self._admission.learns_of(key, model):
             return Decision(UNKNOWN_MODEL, "no_reference", 0)
         return Decision(ACCEPTED, "", self._admission.lateness_us(key.model))

@@ -62,7 +62,7 @@ class Admission:
         if model.versions and key.version not in model.versions:
             return Decision(IGNORED, "version", 0)
         reference = self.references.of(key)
-        if reference is None and self.learns(model):
+        if reference is None and self.learns_of(key, model):
             reference = warmup_reference(key, canonical(model.positive))
         if reference is None:
             self.seen.add_without_reference(key)
@@ -97,16 +97,22 @@ class Admission:
         """Whether versions of this model without a reference learn one."""
         return self._warms_up and (isinstance(model.reference, WarmUp) or self._settings.unknown_models == WARMUP)
 
+    def learns_of(self, key: ModelKey, model: Model) -> bool:
+        """Whether this version of the model learns its reference, or what an import lacks."""
+        return self.learns(model) or (self._warms_up and self.references.imported(key) is not None)
+
     def learns_any(self) -> bool:
         """Whether a reference may be learned of any model, in the settings or not."""
-        return self._settings.unknown_models == WARMUP or any(map(self.learns, self._models.values()))
+        by_settings = self._settings.unknown_models == WARMUP or any(map(self.learns, self._models.values()))
+        return by_settings or any(True for _ in self.references.imports())
 
     def warmup_meaning(self, key: ModelKey) -> str:
         """The hash of the settings that a warm-up of this model version depends on; "" if it would have none."""
         model = self.model_of_event(key.model)
-        if model is None or self.references.of(key) is not None or not self.learns(model):
+        if model is None or self.references.of(key) is not None or not self.learns_of(key, model):
             return ""
-        return settings_hash(self._settings, model, warmup_reference(key, canonical(model.positive)))
+        imported = self.references.imported(key)
+        return settings_hash(self._settings, model, imported or warmup_reference(key, canonical(model.positive)))
 
     def learned(self, key: ModelKey, reference: Reference) -> None:
         """Compare a model version with the reference that it has learned, from now on."""
@@ -147,10 +153,10 @@ class Admission:
         being counted.
 
         Raises:
-            ValueError: the model is not in the settings, or the reference is another model's.
+            ValueError: the model is not in the settings, or the reference is another model's, or an import alone.
         """
         model = self._models.get(key.model)
-        if model is None or reference.key.model != key.model:
+        if model is None or reference.key.model != key.model or reference.is_import_alone:
             message = f"{key} cannot be compared with a reference of {reference.key}"
             raise ValueError(message)
         configured = as_configured(reference, model)

@@ -18,6 +18,7 @@ from monitor.judge.causes.features_gone import FeaturesGone
 from monitor.judge.causes.label_facts import LabelFacts
 from monitor.judge.causes.outcome import Outcomes
 from monitor.judge.causes.performance import Performance
+from monitor.judge.causes.platform_limit import PlatformLimits
 from monitor.judge.causes.quality import Quality
 from monitor.judge.causes.relation import Relation
 from monitor.judge.causes.residual import Residual
@@ -49,6 +50,7 @@ CAUSES: Final[tuple[type[Cause[Any]], ...]] = (
     Duplicates,
     ClockSkew,
     Schema,
+    PlatformLimits,
     TagsGone,
     LabelFacts,
 )

@@ -150,7 +150,7 @@ class Schema(SequentialCause):
 
     def exceedance(self, key: FindingKey, evaluation: Evaluation) -> float | None:
         """By the newest block of the sample; above the threshold until the column is gone again."""
-        if key.cause != SCHEMA:
+        if key.cause != SCHEMA or key.figure:  # a limit of another system is no new column
             return None
         over = self._shares.get(key.subject, 0.0) / STEADY
         if key.subject in self._without:

@@ -16,6 +16,7 @@ from monitor.events import ModelKey
 from monitor.reference.column import Column
 from monitor.reference.estimate import estimate_from, estimate_json
 from monitor.reference.file.derived import derived_from_json, derived_json
+from monitor.reference.imported import Imported
 from monitor.reference.outcome_part import ReferenceOutcome
 from monitor.reference.performance_part import ReferencePerformance
 from monitor.reference.reference import Reference
@@ -32,6 +33,9 @@ from monitor.stats.variance.equal_runs import EqualRuns
 from monitor.stats.variance.long_run import LongRun
 
 FORMAT: Final = "driftd-reference/2"
+#: of an import alone: what reads only the one before must not judge by it
+FORMAT_OF_IMPORT: Final = "driftd-reference/3"
+FORMATS: Final = (FORMAT, FORMAT_OF_IMPORT)
 
 
 def digest(body: dict[str, Any]) -> str:
@@ -49,7 +53,7 @@ def with_hash(reference: Reference) -> Reference:
 def to_json(reference: Reference) -> dict[str, Any]:
     """The file's content, without the hash."""
     return {
-        "format": FORMAT,
+        "format": FORMAT_OF_IMPORT if reference.is_import_alone else FORMAT,
         "model": reference.key.model,
         "version": reference.key.version,
         "task": reference.task,
@@ -83,6 +87,7 @@ def to_json(reference: Reference) -> dict[str, Any]:
         **({"outcomes": _outcomes_json(reference.outcomes)} if reference.outcomes else {}),
         **({} if reference.estimate is None else {"estimate": estimate_json(reference.estimate, reference.columns)}),
         **({} if reference.segments is None else {"segments": reference.segments.to_plain(_bins(reference))}),
+        **({} if reference.imported is None else {"imported": reference.imported.to_plain()}),
     }
 
 
@@ -193,6 +198,7 @@ def from_json(body: dict[str, Any]) -> Reference:
         outcomes={name: ReferenceOutcome.from_plain(one) for name, one in body.get("outcomes", {}).items()},
         estimate=estimate_from(body["estimate"], columns, width) if "estimate" in body else None,
         segments=Segments.from_plain(body["segments"], width, len(levels)) if "segments" in body else None,
+        imported=Imported.from_plain(body["imported"]) if "imported" in body else None,
     )
 
 

@@ -14,6 +14,7 @@ from monitor.reference.column import FEATURE
 from monitor.reference.file.derived import DerivedRow, derived_faults
 from monitor.reference.file.effects import EffectsRow, effects_faults
 from monitor.reference.file.estimate import EstimateRow, estimate_faults
+from monitor.reference.file.imported import ImportedRow
 from monitor.reference.file.json_faults import json_faults
 from monitor.reference.file.outcomes import OutcomeRow, outcome_faults
 from monitor.reference.file.performance import PerformanceRow, performance_faults
@@ -32,8 +33,6 @@ _LARGEST: Final = 2**53
 _Count = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _NotNegative = Annotated[float, msgspec.Meta(ge=0)]
-
-
 #: bins of a column
 MOST_BINS: Final = 64
 
@@ -196,6 +195,7 @@ class _File(msgspec.Struct, gc=False, kw_only=True):
     performance: PerformanceRow | msgspec.UnsetType = msgspec.UNSET
     outcomes: dict[str, OutcomeRow] = {}
     segments: Annotated[list[SegmentsRow], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    imported: ImportedRow | msgspec.UnsetType = msgspec.UNSET
 
 
 def fault_of(body: dict[str, Any]) -> str:

@@ -159,6 +159,8 @@ class Origin:
     segments: Segments | None = None
     feature_order: Sequence[str] = ()
     label_facts: Sequence[tuple[str, FactShare]] = ()
+    #: whether waves are looked for; the level of an import's counts is no level of the rows
+    with_waves: bool = True
 
 
 def assemble(
@@ -187,7 +189,11 @@ def assemble(
             counts[at, UNSEEN - len(QUALITY_COUNTS)] = left.total
     spans = [window.end_us - window.start_us for window in windows]
     long_runs = rows.long_runs(columns)
-    learned = rows.seasons(columns, long_runs, windows, origin.timezone) if origin.in_order else Learned()
+    learned = (
+        rows.seasons(columns, long_runs, windows, origin.timezone)
+        if origin.in_order and origin.with_waves
+        else Learned()
+    )
     levels = _levels(len(windows), sum(window.tally.events for window in windows))
     base_us = int(np.median(spans)) if spans else 0
     reference = Reference(

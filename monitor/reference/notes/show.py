@@ -13,6 +13,7 @@ from monitor.reference.file.encoding import to_json
 from monitor.reference.learn.reference import MIN_WINDOWS
 from monitor.reference.learn.season import MIN_WINDOWS_LEARNED
 from monitor.reference.notes.estimate import estimate_note
+from monitor.reference.notes.imported import import_head, import_lines
 from monitor.reference.notes.outcomes import outcome_lines
 from monitor.reference.notes.paging import (
     at_every_length,
@@ -42,7 +43,18 @@ def reference_json(reference: Reference) -> dict[str, Any]:
 
 def reference_text(reference: Reference, promise: Sequence[str] = ()) -> str:
     """A table with a small histogram a column, then what can page, and lines of what is promised of it."""
-    lines = [*_head(reference), "", *_table(reference), "", *_reach(reference), "", *_relations(reference)]
+    if reference.is_import_alone:
+        return "\n".join([*import_head(reference), "", *_table(reference), "", *import_lines(reference)])
+    lines = [
+        *_head(reference),
+        "",
+        *_table(reference),
+        *import_lines(reference, before=("",)),
+        "",
+        *_reach(reference),
+        "",
+        *_relations(reference),
+    ]
     return "\n".join([*lines, "", *promise] if promise else lines)
 
 
