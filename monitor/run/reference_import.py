@@ -79,7 +79,7 @@ def _table(path: Path) -> dict[str, list[object]]:
     with contextlib.ExitStack() as stack:
         records = _records(path)
         stack.callback(records.file.close)
-        for _, line, value in records.records:
+        for line, value in _numbered(records):
             row = _row(value, f"{path}:{line}")
             for name in row.keys() - columns.keys():
                 columns[name] = [None] * count
@@ -89,6 +89,12 @@ def _table(path: Path) -> dict[str, list[object]]:
     if not count:
         raise UsageError(f"{path}: the table is empty")
     return dict(sorted(columns.items()))
+
+
+def _numbered(records: Records) -> Iterator[tuple[int, bytes]]:
+    """Each record with the number of its line or row."""
+    for block in records.blocks:
+        yield from zip(block.lines.tolist(), block.values, strict=True)
 
 
 def _records(path: Path) -> Records:

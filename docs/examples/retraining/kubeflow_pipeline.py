@@ -1,7 +1,7 @@
 """Starts a run of a Kubeflow pipeline for each page that a new model may mend.
 
 pip install kfp-server-api kafka-python
-KFP=http://ml-pipeline.kubeflow:8888 PIPELINE_ID=… PIPELINE_VERSION_ID=… python kubeflow_pipeline.py
+KFP=http://localhost:8888 PIPELINE_ID=… PIPELINE_VERSION_ID=… python kubeflow_pipeline.py
 """
 
 import os

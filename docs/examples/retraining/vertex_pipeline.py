@@ -1,7 +1,7 @@
 """Starts a Vertex AI pipeline for each page that a new model may mend.
 
 pip install google-cloud-aiplatform kafka-python
-PROJECT=acme REGION=europe-west4 TEMPLATE=gs://acme/training.json KAFKA=localhost:9092 python vertex_pipeline.py
+PROJECT=acme REGION=europe-west4 TEMPLATE=gs://acme/pipelines/training.json KAFKA=localhost:9092 python vertex_pipeline.py
 """
 
 import hashlib
@@ -17,7 +17,7 @@ def request_of(event_id: str, page: dict) -> dict:
         "pipeline_job_id": f"drift-{hashlib.sha256(event_id.encode()).hexdigest()[:32]}",
         "pipeline_job": {
             "display_name": f"drift of {page['model']} {page['version']}"[:128],
-            "template_uri": os.environ.get("TEMPLATE", "https://europe-west4-kfp.pkg.dev/acme/pipelines/training/v1"),
+            "template_uri": os.environ.get("TEMPLATE", "gs://acme/pipelines/training.json"),
             "runtime_config": {
                 "gcs_output_directory": os.environ.get("OUTPUT", "gs://acme/pipelines"),
                 "parameter_values": {
