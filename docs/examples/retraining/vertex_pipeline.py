@@ -1,7 +1,7 @@
 """Starts a Vertex AI pipeline for each page that a new model may mend.
 
 pip install google-cloud-aiplatform kafka-python
-PROJECT=acme REGION=europe-west4 TEMPLATE=gs://acme/pipelines/training.json KAFKA=localhost:9092 python vertex_pipeline.py
+PROJECT=acme REGION=europe-west4 TEMPLATE=gs://acme/training.json python vertex_pipeline.py
 """
 
 import hashlib
