@@ -16,7 +16,7 @@ from monitor.log import configure_logging
 from monitor.visible import visible
 
 #: commands that are planned; each is refused with a message until it is built
-LATER: Final = ("bridge", "audit")
+LATER: Final = ("bridge",)
 
 SHELLS: Final = ("bash", "zsh", "fish")
 
@@ -84,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     _replay(subparsers)
     _record(subparsers)
     _accept(subparsers)
+    _audit(subparsers)
     _state(subparsers)
     _rules(subparsers)
     _dashboards(subparsers)
@@ -250,6 +251,34 @@ def _accept(subparsers: _Subparsers) -> None:
     accept.add_argument("incident", metavar="INCIDENT", help="its id, from the alert topic or `state show`")
     accept.add_argument("--note", default="", metavar="TEXT", help="why; part of the transition's summary")
     accept.set_defaults(command="accept")
+
+
+def _audit(subparsers: _Subparsers) -> None:
+    audit = _add(
+        subparsers,
+        "audit",
+        "who was told what, when and why, and whether any of it is missing or changed",
+        "driftd audit --config driftd.yaml --from 2026-09-01T00:00:00Z --to 2026-10-01T00:00:00Z --html september.html",
+        "driftd audit --config driftd.yaml --json alerts.records.jsonl.zst",
+    )
+    _with_config(audit)
+    audit.add_argument("--from", dest="begin", metavar="TIME", help="told from this time on [the beginning]")
+    audit.add_argument("--to", dest="end", metavar="TIME", help="... and before this one [now]")
+    form = audit.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object")
+    form.add_argument("--csv", action="store_true", help="a row for each finding of each line")
+    audit.add_argument("--html", metavar="OUT", help="also write one self-contained page")
+    _with_told(audit)
+    audit.set_defaults(command="audit")
+
+
+def _with_told(subparser: argparse.ArgumentParser) -> None:
+    subparser.add_argument(
+        "source",
+        nargs="?",
+        metavar="SOURCE",
+        help="a recording of the alert topic, or what replay --json wrote [the alert topic itself]",
+    )
 
 
 def _state(subparsers: _Subparsers) -> None:

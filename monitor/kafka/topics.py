@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from monitor.errors import ExternalError, PermanentError
 from monitor.kafka.connect import client_config, connect, translated_error, translating_errors
 from monitor.settings.kafka import Kafka
 
 _NO_ERROR: Final = 0
+_CLEANUP: Final = "cleanup.policy"
 _UNKNOWN_TOPIC: Final = kafka_errors.UnknownTopicOrPartitionError.errno
 _ALREADY_THERE: Final = kafka_errors.TopicAlreadyExistsError.errno
 
@@ -99,6 +101,18 @@ def _description(answer: Mapping[str, Any]) -> TopicDescription:
         operations=frozenset(answer.get("authorized_operations") or ()),
         leaderless=frozenset(part["partition_index"] for part in partitions if part["leader_id"] < 0),
     )
+
+
+def is_compacted(settings: Kafka, topic: str) -> bool | None:
+    """Whether a topic keeps only the newest record of each key; None where this user may not know."""
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic, {_CLEANUP: None})
+    with admin_client(settings, "audit") as admin:
+        try:
+            with translating_errors(f"read the settings of {topic}"):
+                answer = admin.describe_configs([resource], config_filter="all")
+            return "compact" in str(answer["topic"][topic][_CLEANUP])
+        except (ExternalError, LookupError, TypeError):
+            return None
 
 
 def require_topics(

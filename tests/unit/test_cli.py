@@ -37,7 +37,6 @@ def config(tmp_path: Path) -> str:
     [
         *([name] for name in LATER),
         ["bridge", "--config", "F"],
-        ["audit", "--config", "F", "--from", "T"],
         ["reference", "import", "tfdv", "S", "-o", "O"],
         ["state", "export", "--config", "F"],
         ["state", "import"],
