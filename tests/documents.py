@@ -81,6 +81,12 @@ is `residual` for what no column explains. `next_step` is what to do first, wher
 
 
 _BESIDE = """\
+`driftd accept` writes to the same topic: CloudEvents of the type `io.driftd.act`, keyed by the incident, whose `data`
+is `{"kind": "act", "act": "accept", "incident": …, "note": …}`. Consumers distinguish them by the type.
+Another reference is written as `{"kind": "act", "act": "rebase", "model": …, "version": …, "at": …, "reference":
+{"before": …, "after": …}, "settings": {"before": …, "after": …}, "note": …}`, keyed by the model version
+([tuning](tuning.md)). `silenced: {"until": …, "reason": …}` in a transition: a silence holds back its page.
+
 The daemon says of itself when it starts and stops, and which records were gone before it read them: CloudEvents of the
 type `io.driftd.notice`. All three types but `accept` are a chain of hashes, which `driftd audit` verifies
 ([audit](audit.md)): the event's attributes `chain`, `chainnumber`, `chainbefore`, `chainhash`.
@@ -181,12 +187,6 @@ each model version, as severe as its worst finding, and at most one lasting tick
 `records` are the first and last offset of the window by partition, for `driftd record`. `links` are the URLs in the
 settings, if any: `status`, `runbook`, `dashboard`. The CloudEvent's `id` is the incident and the number of the
 transition: after a crash one may come twice, with the same id and content.
-
-`driftd accept` writes to the same topic: CloudEvents of the type `io.driftd.act`, keyed by the incident, whose `data`
-is `{{"kind": "act", "act": "accept", "incident": …, "note": …}}`. Consumers distinguish them by the type.
-Another reference is written as `{{"kind": "act", "act": "rebase", "model": …, "version": …, "at": …, "reference":
-{{"before": …, "after": …}}, "settings": {{"before": …, "after": …}}, "note": …}}`, keyed by the model version
-([tuning](tuning.md)). `silenced: {{"until": …, "reason": …}}` in a transition: a silence holds back its page.
 
 {_BESIDE}
 """

@@ -10,7 +10,7 @@ from typing import Any
 
 from monitor.chain import Head, Told, linked
 from monitor.clock import SECOND_US
-from monitor.events import ModelKey
+from monitor.events import ModelKey, Partition
 from monitor.findings import DOWN, PAGE, TICKET, UP, Finding, FindingKey, Rebase, Span, Transition
 from monitor.kafka.acts import Act, act_message
 from monitor.kafka.alerts import messages_of
@@ -75,6 +75,36 @@ def story() -> list[Told]:
         transition(3, "resolved", [], hour=5),
         Rebase(KEY, START_US + 6 * HOUR_US, (REFERENCE, "sha256:new"), (SETTINGS, "sha256:n"), "<b>new</b> customers"),
         Notice(STOPPED, START_US + 7 * HOUR_US),
+    ]
+
+
+def every_kind() -> list[Finding]:
+    """A finding of every kind that the forms tell apart."""
+    record = {Partition("model-events", 0): (120, 371)}
+    return [
+        finding("AGE", records=record, detail='mean 35.5 -> 38.2; "quoted"\n'),
+        finding("AGE", "missing", TICKET),
+        finding("SEX", "unseen", segment="region=north"),
+        finding("LIMIT", "outside", direction=DOWN),
+        finding("LIMIT", "type"),
+        finding("EDU", "absent"),
+        finding("NEW", "schema", TICKET),
+        finding("PAY", "constant"),
+        finding("score", "score"),
+        finding("feature.score", "distribution"),
+        finding("emb.norm", "distribution", parent="emb"),
+        finding("AGE~SEX", "relation", TICKET),
+        finding("credit", "traffic", TICKET, direction=UP),
+        finding("credit", "performance", figure="f1", value=0.6, threshold=0.7),
+    ]
+
+
+def days() -> list[Told]:
+    every = every_kind()
+    return [
+        transition(1, "opened", every[:2], hour=1),
+        transition(2, "updated", every, hour=2),
+        transition(3, "updated", every[1:], hour=3),
     ]
 
 

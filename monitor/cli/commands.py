@@ -68,7 +68,7 @@ BUILT_ON: Final = ("kafka-python", "river", "numpy", "scipy", "msgspec", "pydant
 AS_SETTINGS: Final = "auto"
 
 #: the commands that read what was told
-audit = told.audit
+audit, export = told.audit, told.export
 
 _log = get_log(__name__)
 

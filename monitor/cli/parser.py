@@ -20,6 +20,18 @@ LATER: Final = ("bridge",)
 
 SHELLS: Final = ("bash", "zsh", "fish")
 
+#: the form that is sent to a server, not written
+MLFLOW: Final = "mlflow"
+#: the forms of `export`, and what they are
+FORMS: Final = {
+    "sagemaker": "constraint_violations.json of SageMaker Model Monitor",
+    "tfdv": "Anomalies of TensorFlow Data Validation, in text form",
+    "openlineage": "run events of OpenLineage with data quality facets, a line each",
+    "azure": "rows of a custom signal of Azure Machine Learning, as CSV",
+    "vertex": "alerts of Vertex AI Model Monitoring, a line each",
+    MLFLOW: "tags on the registered version and figures on its run, on MLflow's server",
+}
+
 #: the type that `add_subparsers` returns; argparse has no public name for it
 _Subparsers: TypeAlias = "argparse._SubParsersAction[Parser]"
 
@@ -85,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
     _record(subparsers)
     _accept(subparsers)
     _audit(subparsers)
+    _export(subparsers)
     _state(subparsers)
     _rules(subparsers)
     _dashboards(subparsers)
@@ -270,6 +283,31 @@ def _audit(subparsers: _Subparsers) -> None:
     audit.add_argument("--html", metavar="OUT", help="also write one self-contained page")
     _with_told(audit)
     audit.set_defaults(command="audit")
+
+
+def _export(subparsers: _Subparsers) -> None:
+    export = _add(
+        subparsers,
+        "export",
+        "findings in the form that another platform reads",
+        "driftd export sagemaker --config driftd.yaml --model credit -o constraint_violations.json",
+        "driftd export openlineage --config driftd.yaml alerts.records.jsonl.zst",
+        "driftd export mlflow --config driftd.yaml --tracking-uri http://127.0.0.1:5000",
+    )
+    kinds = export.add_subparsers(title="forms", metavar="FORM", required=True)
+    for name, does in FORMS.items():
+        form = _add(kinds, name, does, f"driftd export {name} --config driftd.yaml")
+        _with_config(form)
+        form.add_argument("--model", help="its name in the settings [all; a file holds one model version]")
+        form.add_argument("--version", default=None, help="its version [all]")
+        form.add_argument("--from", dest="begin", metavar="TIME", help="open at this time or later [the beginning]")
+        form.add_argument("--to", dest="end", metavar="TIME", help="... and told before this one [now]")
+        if name == MLFLOW:
+            form.add_argument("--tracking-uri", metavar="URL", help="its server [MLFLOW_TRACKING_URI]")
+        else:
+            form.add_argument("-o", "--output", default="-", metavar="OUT", help="the file [-: standard output]")
+        _with_told(form)
+        form.set_defaults(command="export", form=name)
 
 
 def _with_told(subparser: argparse.ArgumentParser) -> None:

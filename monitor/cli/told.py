@@ -9,6 +9,9 @@ from pathlib import Path
 from monitor.clock import SystemClock, parse_rfc3339
 from monitor.errors import UsageError
 from monitor.exit_codes import DONE, FAILED_ON
+from monitor.exports.exporting import findings_of
+from monitor.exports.forms import FORMS
+from monitor.exports.mlflow import Server, send
 from monitor.run.replay import json_line
 from monitor.run.terminal import to_stderr, to_stdout
 from monitor.settings.load import load_settings
@@ -33,6 +36,30 @@ def audit(arguments: Namespace) -> int:
     else:
         to_stdout(json_line(audit_json(made)) if arguments.json else audit_text(made))
     return FAILED_ON if made.faults else DONE
+
+
+def export(arguments: Namespace) -> int:
+    """Findings in the form of another platform."""
+    server = _server(arguments) if arguments.form not in FORMS else None
+    configured = load_settings(Path(arguments.config), os.environ)
+    times = time_of("--from", arguments.begin), time_of("--to", arguments.end)
+    picked = findings_of(configured, arguments.source, SystemClock(), (arguments.model, arguments.version), times)
+    if server is not None:
+        for line in send(picked, server):
+            to_stderr(line)
+        return DONE
+    written = FORMS[arguments.form](picked)
+    write_text(written.text + "\n", arguments.output, "-o")
+    if written.left_out is not None:
+        to_stderr(written.left_out)
+    return DONE
+
+
+def _server(arguments: Namespace) -> Server:
+    uri = arguments.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        raise UsageError("--tracking-uri: is missing; write http://HOST:PORT of MLflow's server")
+    return Server(uri, os.environ)
 
 
 def time_of(name: str, text: str | None) -> int | None:

@@ -74,6 +74,15 @@ def line_of_replay(data: object, place: str) -> Line | None:
     return Line(TRANSITION, "", "", data, place)
 
 
+def is_window(data: object) -> bool:
+    """Whether it is a window of a column, as `driftd replay --json --windows` writes it."""
+    if not isinstance(data, dict) or data.get("kind") != "window" or not isinstance(data.get("window"), dict):
+        return False
+    return all(isinstance(data.get(name), str) for name in ("model", "version")) and isinstance(
+        data["window"].get("end"), str
+    )
+
+
 def _is_whole(kind: str, data: Tree) -> bool:
     if not all(isinstance(data.get(name), str) for name in _NEEDED[kind]):
         return False

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from monitor.clock import Clock
@@ -19,7 +20,7 @@ from monitor.records import RecordBatch
 from monitor.run.open_source import SCHEME, OffsetRange, OpenSource
 from monitor.settings.tree import Settings
 from monitor.sources.files import open_source
-from monitor.told.line import Line, line_of, line_of_replay
+from monitor.told.line import Line, is_window, line_of, line_of_replay
 
 
 @dataclass(slots=True)
@@ -37,6 +38,8 @@ class Told:
     holes: int = 0
     begins: dict[Partition, int] = field(default_factory=dict)
     compacted: bool | None = None
+    #: windows of `driftd replay --json --windows`
+    windows: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def from_beginning(self) -> bool:
@@ -83,7 +86,9 @@ def _read(source: OpenSource, told: Told, group: str) -> Told:
 
 def _take(batch: RecordBatch, index: int, told: Told, group: str) -> None:
     line = _line(batch, index)
-    if line is None:
+    if isinstance(line, dict):
+        told.windows.append(line)
+    elif line is None:
         told.not_understood += batch.values[index] is not None
     elif line.source and line.source != group:
         told.others += 1
@@ -91,14 +96,16 @@ def _take(batch: RecordBatch, index: int, told: Told, group: str) -> None:
         told.lines.append(line)
 
 
-def _line(batch: RecordBatch, index: int) -> Line | None:
+def _line(batch: RecordBatch, index: int) -> Line | dict[str, Any] | None:
+    """The line of a record, or a window of a replay; None if it is neither."""
     value, place = batch.values[index], f"{batch.partition}@{batch.offsets[index]}"
     event = event_in(value, batch.envelope(index).headers)
     if event is not None:
         ms = -1 if batch.times_ms is None else int(batch.times_ms[index])
         return line_of(event, place, None if ms < 0 else ms * 1_000)
     try:
-        return line_of_replay(json.loads(value or b"null"), place)
+        tree = json.loads(value or b"null")
+        return tree if is_window(tree) else line_of_replay(tree, place)
     except ValueError:
         return None
 
