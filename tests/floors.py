@@ -133,7 +133,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # the demo, and what was told in other forms
         "demo": "flights child broker traffic words show",
-        "exports": "picked form sagemaker tfdv openlineage azure vertex mlflow forms exporting",
+        "exports": "names picked form sagemaker tfdv openlineage azure vertex mlflow forms exporting",
     },
     {  # the command line
         "cli": "check compare told commands completion usage parser",

@@ -12,6 +12,7 @@ from monitor import __version__
 from monitor.cli.usage import Parser
 from monitor.errors import ExternalError, UsageError
 from monitor.exit_codes import DONE, INTERRUPTED, REFUSED, USAGE
+from monitor.exports.names import FORMS, MLFLOW
 from monitor.log import configure_logging
 from monitor.visible import visible
 
@@ -19,18 +20,6 @@ from monitor.visible import visible
 LATER: Final = ("bridge",)
 
 SHELLS: Final = ("bash", "zsh", "fish")
-
-#: the form that is sent to a server, not written
-MLFLOW: Final = "mlflow"
-#: the forms of `export`, and what they are
-FORMS: Final = {
-    "sagemaker": "constraint_violations.json of SageMaker Model Monitor",
-    "tfdv": "Anomalies of TensorFlow Data Validation, in text form",
-    "openlineage": "run events of OpenLineage with data quality facets, a line each",
-    "azure": "rows of a custom signal of Azure Machine Learning, as CSV",
-    "vertex": "alerts of Vertex AI Model Monitoring, a line each",
-    MLFLOW: "tags on the registered version and figures on its run, on MLflow's server",
-}
 
 #: the type that `add_subparsers` returns; argparse has no public name for it
 _Subparsers: TypeAlias = "argparse._SubParsersAction[Parser]"
@@ -294,7 +283,7 @@ def _export(subparsers: _Subparsers) -> None:
         "driftd export openlineage --config driftd.yaml alerts.records.jsonl.zst",
         "driftd export mlflow --config driftd.yaml --tracking-uri http://127.0.0.1:5000",
     )
-    kinds = export.add_subparsers(title="forms", metavar="FORM", required=True)
+    kinds = export.add_subparsers(title="forms", metavar="COMMAND", required=True)
     for name, does in FORMS.items():
         form = _add(kinds, name, does, f"driftd export {name} --config driftd.yaml")
         _with_config(form)

@@ -1,4 +1,4 @@
-"""The forms by name: a new one is one file, and one line here and in the command line's list."""
+"""The forms by name: a new one is one file, one line here and one in `names`."""
 
 from __future__ import annotations
 

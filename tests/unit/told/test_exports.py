@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from monitor.chain import Told
-from monitor.cli.parser import FORMS as NAMED
-from monitor.cli.parser import MLFLOW, main
+from monitor.cli.parser import main
 from monitor.clock import ManualClock
 from monitor.events import ModelKey
 from monitor.exit_codes import DONE, REFUSED, USAGE
 from monitor.exports import azure, openlineage, sagemaker, tfdv, vertex
 from monitor.exports.exporting import findings_of
 from monitor.exports.forms import FORMS
+from monitor.exports.names import FORMS as NAMED
+from monitor.exports.names import MLFLOW
 from monitor.exports.picked import Picked
 from monitor.findings import PAGE
 from tests.engine import settings
