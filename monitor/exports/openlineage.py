@@ -19,7 +19,7 @@ from monitor.findings import PAGE
 from monitor.settings.tree import Settings
 from monitor.told.line import Line
 
-PRODUCER: Final = "https://pypi.org/project/driftd"
+PRODUCER: Final = "urn:driftd:export"
 _SPEC: Final = "https://openlineage.io/spec"
 EVENT: Final = f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent"
 #: name and version of each facet
