@@ -37,6 +37,7 @@ PLATFORMS ?=
 
 test-platforms: dev ## what the platforms' own packages write, against the captures here (PLATFORMS="mlflow kserve")
 	$(BIN)/python -m tests.platforms.run $(PLATFORMS)
+	$(BIN)/python -m tests.platforms.read $(FORMS)
 
 lint: dev ## style and types
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ DONE: Final = 0
 BUG: Final = 1
 #: settings, references or arguments are wrong
 USAGE: Final = 2
-#: `--fail-on` met what it asks for
+#: `--fail-on` met what it asks for, or an audit found that lines are missing, changed or added
 FAILED_ON: Final = 3
 #: Kafka or the disk refused, or did not answer
 REFUSED: Final = 4

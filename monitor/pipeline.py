@@ -40,7 +40,7 @@ from monitor.loop.arrivals import Arrivals
 from monitor.loop.beside import AtOnce, Beside
 from monitor.loop.checkpoints import Checkpoints
 from monitor.loop.decoders import Decoders, Make
-from monitor.loop.letters import letter_of_unreadable, letters_of
+from monitor.loop.letters import letter_of_unreadable, letters_of, notice_of_gap
 from monitor.loop.pairing import Pairing
 from monitor.loop.saving import Saving
 from monitor.loop.sinks import Outputs
@@ -279,6 +279,7 @@ class Pipeline:
         partition_state = self.partition_state(change.partition)
         if isinstance(change, OffsetGap):
             self.gaps[change.partition] += max(change.found - change.expected, 0)
+            self.fleet.unsent.append(notice_of_gap(change, self._clock.now_us()))
             partition_state.next_offset = max(partition_state.next_offset, change.found)
             _log.error("records_gone", partition=str(change.partition), first=change.expected, next=change.found)
         elif isinstance(change, UnreadableRecords):
@@ -333,7 +334,7 @@ class Pipeline:
         labels = parts.of_labels(self.totals.labels, self.label_exchange, self.joins)
         warmups = parts.of_warmups(self.warming.begun(), self.warming.rows)
         whole = Whole(seen=list(hashes), gaps=dict(self.gaps), formats=dict(self.decoders.formats))
-        rest = [*warmups, *self.pairing.parts(), parts.outbox(self.fleet.unsent, self.fleet.rebases)]
+        rest = [*warmups, *self.pairing.parts(), parts.outbox(self.fleet.unsent, self.fleet.head)]
         return Cut(whole, [*tasks, *models, *labels, *rest])
 
     def _known(self) -> list[ModelKey]:
@@ -370,7 +371,7 @@ class Pipeline:
         self.pairing.waiting.restore(state.halves)
         self.gaps = Counter(state.whole.gaps)
         judges = [model.judge for model in state.models if model.judge is not None]
-        reset = self.fleet.restore(judges, state.outbox.unsent, state.outbox.rebases)
+        reset = self.fleet.restore(judges, state.outbox.unsent, state.outbox.head)
         # the counts of a model depend on its settings even before its first pane is judged
         before = {model.key: model.settings for model in state.models}
         reset += [key for key in state.whole.seen if key not in reset and before[key] != self._settings_hash(key)]

@@ -49,7 +49,8 @@ from tests.house import Module, inner_imports, read_modules
 
 FLOORS = (
     "words", "settings and arithmetic", "decoding", "references", "counting", "judging", "the outside", "the loop",
-    "the path", "what runs", "from Python", "the demo", "the command line", "the entry",
+    "the path", "what runs", "from Python, and what was told", "the demo, and other forms", "the command line",
+    "the entry",
 )  # fmt: skip
 ROOMS = {
     "words": "the common types: events, records, findings, the error families, the clock, the log. Imports no other"
@@ -75,7 +76,9 @@ ROOMS = {
     "pipeline": "the whole path in one file: calls only",
     "run": "daemon, replay, building a reference, showing a state: each connects a source, the pipeline and outputs",
     "tables": "the engine for notebooks: tables to references and verdicts, with the daemon's own figures",
+    "told": "what was told on the alert topic, read again: verified, audited, written for other platforms",
     "demo": "a broker, real flights with a planted fault, and the daemon that finds it",
+    "exports": "what was told, in the forms that other platforms read: one file a form",
     "cli": "commands, options, exit codes",
     "__main__": "`python -m monitor`, and the command `driftd`",
 }

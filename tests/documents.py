@@ -80,6 +80,50 @@ is `residual` for what no column explains. `next_step` is what to do first, wher
 [segment](deciding.md#segments) alone; `window.events` are all events of the window."""
 
 
+_BESIDE = """\
+`driftd accept` writes to the same topic: CloudEvents of the type `io.driftd.act`, keyed by the incident, whose `data`
+is `{"kind": "act", "act": "accept", "incident": …, "note": …}`. Consumers distinguish them by the type.
+Another reference is written as `{"kind": "act", "act": "rebase", "model": …, "version": …, "at": …, "reference":
+{"before": …, "after": …}, "settings": {"before": …, "after": …}, "note": …}`, keyed by the model version
+([tuning](tuning.md)). `silenced: {"until": …, "reason": …}` in a transition: a silence holds back its page.
+
+The daemon says of itself when it starts and stops, and which records were gone before it read them: CloudEvents of the
+type `io.driftd.notice`. All three types but `accept` are a chain of hashes, which `driftd audit` verifies
+([audit](audit.md)): the event's attributes `chain`, `chainnumber`, `chainbefore`, `chainhash`.
+
+### CloudEvents as headers, for Knative
+
+`outputs.cloudevents: structured` (the default) writes one JSON object with attributes and `data`, and the header
+`content-type: application/cloudevents+json`. `binary` writes the `data` alone as the record's value; the attributes are
+headers, as Knative's brokers, channels and KafkaSource keep events and its triggers filter them:
+
+| header | is |
+|---|---|
+| `ce_specversion` | `1.0` |
+| `ce_id` | incident and number of the transition |
+| `ce_type` | `io.driftd.incident`, `io.driftd.act`, `io.driftd.notice` |
+| `ce_source` | `driftd/` and `kafka.group_id` |
+| `ce_subject` | model and version |
+| `ce_time` | when it was sent |
+| `ce_severity`, `ce_transition` | of an incident; in structured mode attributes of the same names |
+| `ce_chain`, `ce_chainnumber`, `ce_chainbefore`, `ce_chainhash` | the place in the chain |
+| `content-type` | `application/json` |
+
+A trigger that wants the pages alone, behind a KafkaSource on the alert topic:
+
+```yaml
+apiVersion: eventing.knative.dev/v1
+kind: Trigger
+metadata: {name: pages}
+spec:
+  broker: default
+  filter: {attributes: {type: io.driftd.incident, severity: page, transition: opened}}
+  subscriber: {ref: {apiVersion: v1, kind: Service, name: on-page}}
+```
+
+`driftd accept`, `driftd audit` and the daemon read both modes, also on one topic after the setting was changed."""
+
+
 def events_document() -> str:
     """docs/events.md"""
     assert tuple(FIELDS) == Row.__struct_fields__
@@ -127,8 +171,8 @@ Record batches that cannot be decompressed or parsed have the code `unreadable_�
 
 ## What comes out
 
-Transitions of incidents on `outputs.alerts_topic`, as CloudEvents 1.0 (structured JSON, type `io.driftd.incident`),
-keyed by the incident; `driftd replay --json` writes the same objects. This is the `data` of one:
+Transitions of incidents on `outputs.alerts_topic`, as CloudEvents 1.0 of the type `io.driftd.incident`, keyed by the
+incident; `driftd replay --json` writes the same objects. This is the `data` of one:
 
 ```json
 {json.dumps(_transition().to_json(), indent=1, ensure_ascii=False)}
@@ -144,11 +188,7 @@ each model version, as severe as its worst finding, and at most one lasting tick
 settings, if any: `status`, `runbook`, `dashboard`. The CloudEvent's `id` is the incident and the number of the
 transition: after a crash one may come twice, with the same id and content.
 
-`driftd accept` writes to the same topic: CloudEvents of the type `io.driftd.act`, keyed by the incident, whose `data`
-is `{{"kind": "act", "act": "accept", "incident": …, "note": …}}`. Consumers distinguish them by the type.
-Another reference is written as `{{"kind": "act", "act": "rebase", "model": …, "version": …, "at": …, "reference":
-{{"before": …, "after": …}}, "settings": {{"before": …, "after": …}}, "note": …}}`, keyed by the model version
-([tuning](tuning.md)). `silenced: {{"until": …, "reason": …}}` in a transition: a silence holds back its page.
+{_BESIDE}
 """
 
 

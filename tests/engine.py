@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from monitor.chain import Head, Link, Told, linked
 from monitor.clock import ManualClock
 from monitor.count.admission.versions import Admission
 from monitor.errors import TransientError
@@ -18,6 +19,7 @@ from monitor.events import ModelKey, Partition
 from monitor.findings import Rebase, Transition
 from monitor.loop.beside import Beside
 from monitor.loop.warming import Learn
+from monitor.notices import Notice
 from monitor.pipeline import Pipeline
 from monitor.records import Change, DeadLetter, RecordBatch
 from monitor.reference.blank import blank_reference
@@ -192,6 +194,9 @@ class Recorded:
         self._frozen: list[tuple[Part, bytes]] = []
         self.reported: list[Transition] = []
         self.rebased: list[Rebase] = []
+        self.noticed: list[Notice] = []
+        #: of all three, in the order in which they were sent
+        self.links: list[Link] = []
         self.committed: list[dict[Partition, int]] = []
         self.failing: set[str] = set()
 
@@ -227,13 +232,19 @@ class Recorded:
             assert mark != part.mark or content == before, f"{part.name} changed and its mark did not"
             self._parts[part.name] = part.mark, content
 
-    def publish(self, transitions: Sequence[Transition]) -> None:
+    def publish(self, told: Sequence[Told], head: Head) -> None:
         self._called("publish")
-        self.reported.extend(transitions)
-
-    def record(self, rebases: Sequence[Rebase]) -> None:
-        self._called("record")
-        self.rebased.extend(rebases)
+        for one in told:
+            link = linked(head, one.id, one.to_json())
+            head = link.head
+            self.links.append(link)
+            match one:
+                case Transition():
+                    self.reported.append(one)
+                case Rebase():
+                    self.rebased.append(one)
+                case Notice():
+                    self.noticed.append(one)
 
     def commit(self, positions: Mapping[Partition, int]) -> None:
         self._called("commit")

@@ -267,6 +267,7 @@ DOCUMENTS = {
     "www.w3.org",
     "doi.org",
     "arxiv.org",
+    "openlineage.io",  # the names of its schemas, which its events carry
 }
 RESERVED_NAMES = re.compile(r"\w[\w-]*|(.+\.)?(example(\.(com|org|net))?|test|invalid|localhost|local)")
 HOST = re.compile(r"https?://(?:[^\s/@\"'`<>]*@)?(\[[0-9a-fA-F:]+\]|\w[\w.-]*)")

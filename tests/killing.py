@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from monitor.kafka.cloud_events import INCIDENT
 from tests.daemons import DaemonProcess, Tree, driftd, settings_tree, state_of, write_settings
 from tests.faulty_stream import CATEGORICAL, PARTITIONS, Event, Record, Row, predictions
 from tests.real_parts.kafka import KafkaBroker
@@ -215,7 +216,11 @@ class Trial:
         return [json.loads(line) for line in messages.splitlines()]
 
     def alerts(self) -> list[Tree]:
-        """The CloudEvents of the alert topic, in order."""
+        """The CloudEvents of incidents on the alert topic, in order."""
+        return [event for event in self.told() if event["type"] == INCIDENT]
+
+    def told(self) -> list[Tree]:
+        """All CloudEvents of the alert topic, in order."""
         return [json.loads(record.value or b"") for record in self.broker.records(f"{self.topic}.alerts")]
 
     def dead_letters(self) -> dict[tuple[int, int], str]:

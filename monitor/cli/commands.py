@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from monitor import __version__
+from monitor.cli import told
 from monitor.cli.check import BAD, check_lines
 from monitor.cli.compare import compare_settings
 from monitor.cli.importing import imported_as
@@ -66,6 +67,9 @@ BUILT_ON: Final = ("kafka-python", "river", "numpy", "scipy", "msgspec", "pydant
 
 #: the value of `--format` that leaves the format to the settings
 AS_SETTINGS: Final = "auto"
+
+#: the commands that read what was told
+audit, export = told.audit, told.export
 
 _log = get_log(__name__)
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 from monitor.demo.flights import INSTALL
 from monitor.errors import TransientError, UsageError
+from monitor.kafka.cloud_events import NOTICE
 
 #: its protocol version, which kafka-python cannot detect
 API_VERSION: Final = "2.3"
@@ -90,6 +91,7 @@ class DemoBroker:
             return sum(max(place.offset, 0) for place in self._group.committed(places, timeout=_SECONDS))
 
     def transitions(self, wait_seconds: float) -> list[dict[str, Any]]:
-        """The records on the alert topic since the last call: the `data` of its CloudEvents."""
+        """The transitions on the alert topic since the last call: the `data` of its CloudEvents."""
         messages = self._alerts.consume(100, timeout=wait_seconds)
-        return [json.loads(message.value())["data"] for message in messages if message.error() is None]
+        events = [json.loads(message.value()) for message in messages if message.error() is None]
+        return [event["data"] for event in events if event.get("type") != NOTICE]

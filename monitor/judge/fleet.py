@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from monitor.chain import Head, Told, after
 from monitor.clock import rfc3339
 from monitor.count.admission.versions import Admission
 from monitor.count.exchange import Pane
@@ -56,9 +57,12 @@ class Reported(NamedTuple):
 
 
 class Fleet:
-    """Stage 2. Transitions stay in `unsent` until they are acknowledged."""
+    """Stage 2. What is told stays in `unsent` until it is acknowledged; `head` is where its chain stood before."""
 
-    def __init__(self, admission: Admission, settings: Settings, observer: Observer | None = None) -> None:
+    def __init__(
+        self, admission: Admission, settings: Settings, observer: Observer | None = None, *, chain: str = ""
+    ) -> None:
+        """`chain` is the name of a new chain of what is told, "" for none; a state that is restored has its own."""
         self._admission = admission
         self._settings = settings
         self._observer = observer
@@ -70,9 +74,8 @@ class Fleet:
         self._forgotten: Counter[ModelKey] = Counter()
         #: up to when the labels of a model are joined
         self._joined_until_us: Callable[[str], float] = lambda _: math.inf
-        self.unsent: deque[Transition] = deque()
-        #: changes of references that are not on the alert topic yet
-        self.rebases: deque[Rebase] = deque()
+        self.unsent: deque[Told] = deque()
+        self.head = Head(chain)
         self.reported: deque[Reported] = deque()
         #: the last of them, the newest last; not state
         self.noted: deque[Reported] = deque(maxlen=NOTED)
@@ -206,17 +209,11 @@ class Fleet:
         self._forgotten[key] += 1
         self.unsent.extend(judge.book.give_up(judge.context(), self._changed(judge.context())))
 
-    def sent(self, transitions: Iterable[Transition]) -> None:
+    def sent(self, told: Iterable[Told]) -> None:
         """Drop these from `unsent`, oldest first: they were acknowledged."""
-        for transition in transitions:
-            if self.unsent and self.unsent[0].id == transition.id:
-                self.unsent.popleft()
-
-    def recorded(self, rebases: Iterable[Rebase]) -> None:
-        """Drop these from `rebases`, oldest first: they were acknowledged."""
-        for rebase in rebases:
-            if self.rebases and self.rebases[0] == rebase:
-                self.rebases.popleft()
+        for one in told:
+            if self.unsent and self.unsent[0].id == one.id:
+                self.head = after(self.head, self.unsent.popleft())
 
     def judged(self) -> list[ModelKey]:
         """The model versions that have a judge, in order of first event."""
@@ -241,18 +238,16 @@ class Fleet:
         if now.reference.hash in {before.reference, WARMUP}:
             return SETTINGS_CHANGED
         references, hashes = (before.reference, now.reference.hash), (before.settings, now.settings_hash)
-        self.rebases.append(Rebase(before.key, before.at_us, references, hashes, now.reference.note))
+        self.unsent.append(Rebase(before.key, before.at_us, references, hashes, now.reference.note))
         return REFERENCE_CHANGED
 
-    def restore(
-        self, judges: Iterable[JudgeState], unsent: Iterable[Transition], rebases: Iterable[Rebase] = ()
-    ) -> list[ModelKey]:
+    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Told], head: Head | None = None) -> list[ModelKey]:
         """Restore; returns the model versions that start from scratch: their settings changed or they are gone.
 
         Their open incidents are resolved with the reason.
         """
         self.unsent.extend(unsent)
-        self.rebases.extend(rebases)
+        self.head = self.head if head is None else head
         reset = []
         for state in judges:
             key = state.context.key

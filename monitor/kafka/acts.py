@@ -6,9 +6,9 @@ page any more. So no position is kept: a daemon reads the acts since its state w
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import deque
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from kafka import KafkaConsumer
@@ -16,7 +16,8 @@ from kafka.structs import TopicPartition
 
 from monitor.clock import HOUR_US, rfc3339
 from monitor.errors import ExternalError
-from monitor.kafka.alerts import ACT_TYPE
+from monitor.kafka.alerts import source_of
+from monitor.kafka.cloud_events import ACT, STRUCTURED, event_in, event_message
 from monitor.kafka.connect import connect, running_config, translating_errors
 from monitor.kafka.group import close_quietly
 from monitor.kafka.producer import Message
@@ -42,34 +43,30 @@ class Act(NamedTuple):
     note: str
 
 
-def act_message(act: Act, topic: str, group_id: str, subject: str, now_us: int) -> Message:
+def act_message(act: Act, topic: str, group_id: str, subject: str, now_us: int, mode: str = STRUCTURED) -> Message:
     """The record of an act, a CloudEvent keyed by the incident; `subject` is the model version."""
-    event = {
-        "specversion": "1.0",
+    attributes = {
         "id": f"{act.incident}/{ACCEPT}",
-        "source": f"driftd/{group_id}",
-        "type": ACT_TYPE,
+        "source": source_of(group_id),
+        "type": ACT,
         "subject": subject,
         "time": rfc3339(now_us),
-        "datacontenttype": "application/json",
-        "data": {"kind": "act", "act": ACCEPT, "incident": act.incident, "note": act.note},
     }
-    value = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
-    key = act.incident.encode("utf-8", "backslashreplace")
-    return Message(topic, key, value, [("content-type", b"application/cloudevents+json")])
+    data = {"kind": "act", "act": ACCEPT, "incident": act.incident, "note": act.note}
+    return event_message(topic, act.incident, attributes, data, mode)
 
 
-def act_in(value: bytes | None) -> Act | None:
+def act_in(value: bytes | None, headers: Iterable[tuple[str, bytes | None]] = ()) -> Act | None:
     """The act in a record of the alert topic; None if it is not an act that this version knows."""
-    if value is None or ACT_TYPE.encode() not in value:
+    known = list(headers)
+    if value is None or (ACT.encode() not in value and all(text != ACT.encode() for _, text in known)):
         return None
+    event = event_in(value, known)
     try:
-        event = json.loads(value)
-        data = event["data"]
-        if event["type"] != ACT_TYPE or data["act"] != ACCEPT:
+        if event is None or event["type"] != ACT or event["data"]["act"] != ACCEPT:
             return None
-        return Act(str(data["incident"]), str(data.get("note", ""))[:MOST_NOTE])
-    except (ValueError, LookupError, TypeError, AttributeError):
+        return Act(str(event["data"]["incident"]), str(event["data"].get("note", ""))[:MOST_NOTE])
+    except (LookupError, TypeError, AttributeError):
         return None
 
 
@@ -151,7 +148,7 @@ class ActReader:
     def _take(self, records: dict[TopicPartition, list[Any]]) -> None:
         for target, several in records.items():
             for record in several:
-                act = act_in(record.value)
+                act = act_in(record.value, record.headers or ())
                 if act is not None:
                     self._acts.append(act)
                 self._next[target] = record.offset + 1

@@ -17,6 +17,7 @@ from monitor.settings.kafka import Kafka
 
 _LARGEST: Final = "max.message.bytes"
 _NO_ERROR: Final = 0
+_CLEANUP: Final = "cleanup.policy"
 _UNKNOWN_TOPIC: Final = kafka_errors.UnknownTopicOrPartitionError.errno
 _ALREADY_THERE: Final = kafka_errors.TopicAlreadyExistsError.errno
 
@@ -117,6 +118,18 @@ def _description(answer: Mapping[str, Any]) -> TopicDescription:
         operations=frozenset(answer.get("authorized_operations") or ()),
         leaderless=frozenset(part["partition_index"] for part in partitions if part["leader_id"] < 0),
     )
+
+
+def is_compacted(settings: Kafka, topic: str) -> bool | None:
+    """Whether a topic keeps only the newest record of each key; None where this user may not know."""
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic, {_CLEANUP: None})
+    with admin_client(settings, "audit") as admin:
+        try:
+            with translating_errors(f"read the settings of {topic}"):
+                answer = admin.describe_configs([resource], config_filter="all")
+            return "compact" in str(answer["topic"][topic][_CLEANUP])
+        except (ExternalError, LookupError, TypeError):
+            return None
 
 
 def require_topics(

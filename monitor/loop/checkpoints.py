@@ -13,28 +13,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from monitor.chain import Head, Told
 from monitor.clock import Clock
 from monitor.errors import ExternalError, TransientError
 from monitor.events import Partition
-from monitor.findings import Rebase, Transition
 from monitor.loop.beside import Beside
 from monitor.loop.saving import Saving
 from monitor.loop.sinks import Outputs
 from monitor.loop.stage2 import Stage2
+from monitor.notices import Notice
 from monitor.state.parts import Cut
 
 
 @dataclass(slots=True)
 class _Checkpoint:
-    """A checkpoint that is being made; the last three say how far it is, and only its maker changes them."""
+    """A checkpoint that is being made; the last two say how far it is, and only its maker changes them."""
 
     cut: Cut
-    unsent: list[Transition]
-    rebases: list[Rebase]
+    unsent: list[Told]
+    head: Head
     positions: Mapping[Partition, int]
     kept: bool = False
-    sent: list[Transition] = field(default_factory=list)
-    recorded: list[Rebase] = field(default_factory=list)
+    sent: list[Told] = field(default_factory=list)
 
     def make(self, outputs: Outputs) -> None:
         """Save the state, then publish."""
@@ -42,11 +42,8 @@ class _Checkpoint:
         outputs.save(self.cut)  # 2
         self.kept = True
         if self.unsent:
-            outputs.publish(self.unsent)  # 3
+            outputs.publish(self.unsent, self.head)  # 3
             self.sent = self.unsent
-        if self.rebases:
-            outputs.record(self.rebases)
-            self.recorded = self.rebases
         outputs.commit(self.positions)  # 4
 
 
@@ -85,7 +82,7 @@ class Checkpoints:
         try:
             if busy:
                 self._take_note(0)
-            if self._made is None and self._saving.due(urgent=bool(self._stage2.unsent or self._stage2.rebases)):
+            if self._made is None and self._saving.due(urgent=self._is_urgent()):
                 busy = True
                 self._begin()
         except ExternalError as failure:
@@ -112,12 +109,16 @@ class Checkpoints:
             self._take_note(None if until is None else max(until - self._clock.monotonic(), 0.0))
         self._require_none()
 
+    def _is_urgent(self) -> bool:
+        """Whether something waits to be told that is more than a notice."""
+        return any(not isinstance(one, Notice) for one in self._stage2.unsent)
+
     def _begin(self) -> None:
         self.stopped = 0.0
         self._saving.begin()
         cut, positions = self._cut()
-        unsent, rebases = list(self._stage2.unsent), list(self._stage2.rebases)
-        made = self._made = _Checkpoint(self._outputs.freeze(cut), unsent, rebases, positions)
+        unsent, head = list(self._stage2.unsent), self._stage2.head
+        made = self._made = _Checkpoint(self._outputs.freeze(cut), unsent, head, positions)
         self._beside.start(lambda: made.make(self._outputs))
         self._take_note(0)
 
@@ -145,7 +146,6 @@ class Checkpoints:
         if made.kept:
             self._saving.state_is_kept()
         self._stage2.sent(made.sent)
-        self._stage2.recorded(made.recorded)
 
     def _require_none(self) -> None:
         if self._made is not None:

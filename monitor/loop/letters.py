@@ -1,10 +1,11 @@
-"""Dead letters of what was not counted."""
+"""Dead letters of what was not counted, and the notice of records that were gone."""
 
 from __future__ import annotations
 
 from monitor.count.task import Taken
 from monitor.decode.columns import Events
-from monitor.records import DeadLetter, RecordBatch, UnreadableRecords
+from monitor.notices import GAP, Notice
+from monitor.records import DeadLetter, OffsetGap, RecordBatch, UnreadableRecords
 
 
 def letters_of(batch: RecordBatch, events: Events, taken: Taken, *, unknown: bool) -> list[DeadLetter]:
@@ -24,3 +25,9 @@ def letter_of_unreadable(lost: UnreadableRecords) -> DeadLetter:
     """The letter of records that cannot be decoded."""
     why = f"{lost.records} records cannot be read: {lost.message}"
     return DeadLetter(lost.partition, lost.first, None, (), lost.value, f"unreadable_{lost.reason}", why)
+
+
+def notice_of_gap(gap: OffsetGap, now_us: int) -> Notice:
+    """The notice of records that were gone before they were read."""
+    facts = {"partition": str(gap.partition), "first": gap.expected, "next": gap.found}
+    return Notice(GAP, now_us, f"{gap.partition}/{gap.expected}", facts)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from monitor.chain import Head, Told
 from monitor.events import Partition
-from monitor.findings import Rebase, Transition
+from monitor.findings import Transition
 from monitor.records import DeadLetter
 from monitor.state.parts import Cut
 
@@ -29,11 +30,8 @@ class Outputs(Protocol):
     def save(self, cut: Cut) -> None:
         """Save the state durably; the cut is a frozen one."""
 
-    def publish(self, transitions: Sequence[Transition]) -> None:
-        """Send transitions, in order, and wait until they are acknowledged."""
-
-    def record(self, rebases: Sequence[Rebase]) -> None:
-        """Send changes of references, in order, and wait until they are acknowledged."""
+    def publish(self, told: Sequence[Told], head: Head) -> None:
+        """Send these, in order, and wait until they are acknowledged; `head` is where their chain stands before."""
 
     def commit(self, positions: Mapping[Partition, int]) -> None:
         """Mirror the positions to the consumer group's offsets."""
@@ -57,12 +55,11 @@ class ReplayOutputs:
     def save(self, cut: Cut) -> None:
         """A replay has no checkpoints."""
 
-    def publish(self, transitions: Sequence[Transition]) -> None:
-        for transition in transitions:
-            self._on_transition(transition)
-
-    def record(self, rebases: Sequence[Rebase]) -> None:
-        """A replay has one reference from its beginning to its end."""
+    def publish(self, told: Sequence[Told], head: Head) -> None:
+        """Its transitions; a replay has one reference from its beginning to its end, and says nothing of itself."""
+        for one in told:
+            if isinstance(one, Transition):
+                self._on_transition(one)
 
     def commit(self, positions: Mapping[Partition, int]) -> None:
         """A replay has no consumer group."""

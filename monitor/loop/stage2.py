@@ -6,18 +6,19 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from typing import Protocol
 
+from monitor.chain import Head, Told
 from monitor.count.exchange import Pane
 from monitor.count.labels.cohorts import LabelCohort
 from monitor.events import ModelKey
-from monitor.findings import Rebase, Transition
 from monitor.judge.judge_state import JudgeState
 
 
 class Stage2(Protocol):
     """Receives the complete panes: the fleet, or a collector that builds a reference."""
 
-    unsent: deque[Transition]
-    rebases: deque[Rebase]
+    #: what is to be told, oldest first, and where the chain of what was told before stands
+    unsent: deque[Told]
+    head: Head
 
     def meet(self, joined_until_us: Callable[[str], float]) -> None:
         """Be given, before all else, what tells up to when the labels of a model are joined with its predictions."""
@@ -37,11 +38,8 @@ class Stage2(Protocol):
         Inline ones are of the predictions of the pane that comes next, which ends then.
         """
 
-    def sent(self, transitions: Iterable[Transition]) -> None:
-        """Note that these transitions were acknowledged, oldest first."""
-
-    def recorded(self, rebases: Iterable[Rebase]) -> None:
-        """Note that these changes of references were acknowledged, oldest first."""
+    def sent(self, told: Iterable[Told]) -> None:
+        """Note that these were acknowledged, oldest first."""
 
     def begin(self, key: ModelKey, events: int, labels: int, at_us: int) -> None:
         """A model version is judged from its next pane on; so many events and labels came before, in its warm-up."""
@@ -58,9 +56,7 @@ class Stage2(Protocol):
     def to_state(self, key: ModelKey) -> JudgeState | None:
         """What a checkpoint keeps of a model version."""
 
-    def restore(
-        self, judges: Iterable[JudgeState], unsent: Iterable[Transition], rebases: Iterable[Rebase] = ()
-    ) -> list[ModelKey]:
+    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Told], head: Head | None = None) -> list[ModelKey]:
         """Continue from a saved state; returns the model versions that start from scratch."""
 
 
@@ -68,8 +64,8 @@ class StatelessStage2:
     """Base of a stage 2 that only collects: it has no incidents, ignores labels and saves nothing."""
 
     def __init__(self) -> None:
-        self.unsent: deque[Transition] = deque()
-        self.rebases: deque[Rebase] = deque()
+        self.unsent: deque[Told] = deque()
+        self.head = Head()
 
     def meet(self, joined_until_us: Callable[[str], float]) -> None:
         """Ignored."""
@@ -80,10 +76,7 @@ class StatelessStage2:
     def take_labels(self, cohorts: Iterable[LabelCohort], until_us: int) -> None:
         """Ignored."""
 
-    def sent(self, transitions: Iterable[Transition]) -> None:
-        """There are none."""
-
-    def recorded(self, rebases: Iterable[Rebase]) -> None:
+    def sent(self, told: Iterable[Told]) -> None:
         """There are none."""
 
     def begin(self, key: ModelKey, events: int, labels: int, at_us: int) -> None:
@@ -101,7 +94,5 @@ class StatelessStage2:
     def to_state(self, key: ModelKey) -> JudgeState | None:
         return None
 
-    def restore(
-        self, judges: Iterable[JudgeState], unsent: Iterable[Transition], rebases: Iterable[Rebase] = ()
-    ) -> list[ModelKey]:
+    def restore(self, judges: Iterable[JudgeState], unsent: Iterable[Told], head: Head | None = None) -> list[ModelKey]:
         return []

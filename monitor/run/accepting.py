@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from typing import Any, Final
 from urllib.parse import quote
@@ -12,9 +11,11 @@ from monitor.errors import UsageError
 from monitor.findings import PAGE
 from monitor.judge.fleet import Fleet
 from monitor.kafka.acts import MOST_NOTE, Act, ActReader, act_message
-from monitor.kafka.alerts import EVENT_TYPE
+from monitor.kafka.alerts import source_of
+from monitor.kafka.cloud_events import INCIDENT, event_in
 from monitor.kafka.producer import Outbox
 from monitor.log import get_log
+from monitor.records import RecordBatch
 from monitor.run.open_source import SCHEME, OffsetRange
 from monitor.settings.tree import Settings
 
@@ -46,7 +47,8 @@ def accept(settings: Settings, incident: str, note: str, clock: Clock) -> str:
     subject = f"{found['model']}/{found['version']}"
     outbox = Outbox(settings.kafka)
     try:
-        outbox.send(act_message(Act(incident, note), topic, settings.kafka.group_id, subject, clock.now_us()))
+        group, mode = settings.kafka.group_id, settings.outputs.cloudevents
+        outbox.send(act_message(Act(incident, note), topic, group, subject, clock.now_us(), mode))
         outbox.flush(_FLUSH_SECONDS)
     finally:
         outbox.close(_CLOSE_SECONDS)
@@ -105,11 +107,11 @@ def _require_open_page(newest: dict[str, Tree], incident: str, topic: str) -> No
 def _newest_transitions(settings: Settings, topic: str, clock: Clock) -> dict[str, Tree]:
     """{incident: data of its newest transition}, of all that this consumer group's daemon has sent."""
     newest: dict[str, Tree] = {}
-    source = f"driftd/{settings.kafka.group_id}"
+    source = source_of(settings.kafka.group_id)
     with closing(OffsetRange(f"{SCHEME}{quote(topic, safe='')}", settings.kafka, clock)) as records:
         while not records.ended():
             for batch in records.poll(()):
-                for data in filter(None, (_transition_in(value, source) for value in batch.values)):
+                for data in filter(None, (_transition_in(batch, at, source) for at in range(len(batch)))):
                     known = newest.pop(data["incident"], None)
                     lasting = known is not None and known["transition"] == "lasting" and data["transition"] == "updated"
                     newest[data["incident"]] = data | ({"transition": "lasting"} if lasting else {})
@@ -117,13 +119,10 @@ def _newest_transitions(settings: Settings, topic: str, clock: Clock) -> dict[st
     return newest
 
 
-def _transition_in(value: bytes | None, source: str) -> Tree | None:
-    try:
-        event = json.loads(value or b"null")
-        if event["type"] != EVENT_TYPE or event["source"] != source:
-            return None
-        data: Tree = event["data"]
-    except (ValueError, LookupError, TypeError):
+def _transition_in(batch: RecordBatch, index: int, source: str) -> Tree | None:
+    event = event_in(batch.values[index], batch.envelope(index).headers)
+    if event is None or event.get("type") != INCIDENT or event.get("source") != source:
         return None
+    data: Tree = event["data"]
     needed = ("incident", "transition", "severity", "model", "version", "at")
     return data if isinstance(data, dict) and all(isinstance(data.get(name), str) for name in needed) else None

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Final, TypeVar
+from uuid import uuid4
 
 from monitor.clock import Clock
 from monitor.count.admission.versions import Admission
@@ -38,6 +39,7 @@ from monitor.run.outputs import KafkaOutputs
 from monitor.run.reference_files import beyond_horizon, file_of, unwatched
 from monitor.run.restoring import lost_state, restored
 from monitor.run.snapshot_builder import SnapshotBuilder
+from monitor.run.telling import rebased_in, started, stopped
 from monitor.run.warmup_learning import learn
 from monitor.run.warmup_lines import LEARNED_AGAIN, WarmupLog, ticking
 from monitor.settings.tree import Settings
@@ -78,7 +80,7 @@ class Daemon:
         self._stalled: dict[Partition, str] = {}
         self._signal: int | None = None
         self.snapshots = SnapshotHolder(clock)
-        self._fleet = Fleet(admission, settings)
+        self._fleet = Fleet(admission, settings, chain=uuid4().hex)
         self._beside, self._rest = InThread("driftd-checkpoint"), Rest()
 
     # life cycle
@@ -211,7 +213,7 @@ class Daemon:
     ) -> bool:
         """Restore, or resolve the start positions; these are saved before the first record is read."""
         if loaded is not None:
-            reset, rebased = restored(pipeline, loaded, described), {rebase.key for rebase in self._fleet.rebases}
+            reset, rebased = restored(pipeline, loaded, described), rebased_in(self._fleet.unsent)
             for key in reset:
                 why = REFERENCE_CHANGED if key in rebased else SETTINGS_CHANGED
                 _log.warning("model_state_reset", model=key.model, version=key.version, why=why)
@@ -226,7 +228,10 @@ class Daemon:
             "reading", cluster=described.cluster_id, positions={str(p): at for p, at in sorted(positions.items())}
         )
         self.snapshots.beat(assigned=True, restored=True)
-        return not resolved or self._connected(lambda: self._first_checkpoint(pipeline)) is not None
+        if resolved and self._connected(lambda: self._first_checkpoint(pipeline)) is None:
+            return False
+        self._fleet.unsent.append(started(self._settings, self._admission, loaded, self._clock.now_us()))
+        return True
 
     def _first_checkpoint(self, pipeline: Pipeline) -> bool:
         pipeline.checkpoint(FIRST_CHECKPOINT_SECONDS)
@@ -355,6 +360,7 @@ class Daemon:
 
     def _leave(self, pipeline: Pipeline) -> int:
         """Try the last checkpoint until the deadline; returns an exit code, not DONE if the state was not saved."""
+        self._fleet.unsent.append(stopped(self._clock.now_us()))
         deadline = self._clock.monotonic() + STOP_SECONDS
         while True:
             left = max(deadline - self._clock.monotonic(), 0.0)

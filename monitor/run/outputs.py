@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from monitor.chain import Head, Told, linked
 from monitor.clock import Clock
 from monitor.errors import ExternalError
 from monitor.events import Partition
@@ -54,7 +55,8 @@ class KafkaOutputs:
         group = settings.kafka.group_id
         outputs = settings.outputs
         self._letters = DeadLetters(self._outbox, outputs.rejects_topic, group) if outputs.rejects_topic else None
-        self._alerts = Alerts(self._outbox, outputs.alerts_topic, group, clock) if outputs.alerts_topic else None
+        mode = outputs.cloudevents
+        self._alerts = Alerts(self._outbox, outputs.alerts_topic, group, clock, mode) if outputs.alerts_topic else None
         self._commits = settings.state.store != "memory"
         self._sequence = sequence
         self._handed: set[str] = set()
@@ -94,37 +96,18 @@ class KafkaOutputs:
         self._sequence = sequence
         self.checkpoint_us, self.checkpoint_parts = now_us, self._changed
 
-    def publish(self, transitions: Sequence[Transition]) -> None:
+    def publish(self, told: Sequence[Told], head: Head) -> None:
         if self._alerts is not None:
-            for transition in transitions:
-                if transition.id not in self._handed:  # an earlier try may have sent it and failed to flush
-                    self._alerts.send(linked(transition, self._settings))
-                    self._handed.add(transition.id)
+            for one in told:
+                link = linked(head, one.id, one.to_json())
+                head = link.head
+                if one.id not in self._handed:  # an earlier try may have sent it and failed to flush
+                    self._alerts.send(_with_links(one, self._settings), link if link.chain else None)
+                    self._handed.add(one.id)
             self._flush()
         self._handed.clear()
-        for transition in transitions:
-            _log.info(
-                "incident_" + transition.transition,
-                incident=transition.incident,
-                model=transition.key.model,
-                version=transition.key.version,
-                severity=transition.severity,
-                summary=transition.summary,
-            )
-
-    def record(self, rebases: Sequence[Rebase]) -> None:
-        if self._alerts is not None:
-            for rebase in rebases:
-                if rebase.id not in self._handed:
-                    self._alerts.record(rebase)
-                    self._handed.add(rebase.id)
-            self._flush()
-        self._handed.clear()
-        for rebase in rebases:
-            of, (before, after) = rebase.key, rebase.reference
-            _log.info(
-                "reference_changed", model=of.model, version=of.version, before=before, after=after, note=rebase.note
-            )
+        for one in told:
+            _log_told(one)
 
     def commit(self, positions: Mapping[Partition, int]) -> None:
         """Commit the offsets for lag tools; a failure is harmless, as positions are restored from the state."""
@@ -143,7 +126,29 @@ class KafkaOutputs:
         self._outbox.close(CLOSE_SECONDS)
 
 
-def linked(transition: Transition, settings: Settings) -> Transition:
+def _log_told(told: Told) -> None:
+    match told:
+        case Transition():
+            _log.info(
+                "incident_" + told.transition,
+                incident=told.incident,
+                model=told.key.model,
+                version=told.key.version,
+                severity=told.severity,
+                summary=told.summary,
+            )
+        case Rebase():
+            of, (before, after) = told.key, told.reference
+            _log.info(
+                "reference_changed", model=of.model, version=of.version, before=before, after=after, note=told.note
+            )
+
+
+def _with_links(told: Told, settings: Settings) -> Told:
+    return with_links(told, settings) if isinstance(told, Transition) else told
+
+
+def with_links(transition: Transition, settings: Settings) -> Transition:
     """The transition with the links from the settings; the model's own runbook takes precedence."""
     model = settings.model(transition.key.model)
     runbook = "" if model is None else model.runbook or ""

@@ -38,6 +38,7 @@ def state_json(state: State, admission: Admission) -> dict[str, Any]:
         "gaps": {str(partition): count for partition, count in whole.gaps.items()},
         "models": _models(state, admission),
         "unsent": len(state.outbox.unsent),
+        "chain": None if state.outbox.head is None else state.outbox.head._asdict(),
     }
 
 

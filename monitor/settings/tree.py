@@ -150,6 +150,9 @@ class Outputs(Part):
     """The topics that are written; they have to exist."""
 
     alerts_topic: Topic | None = Field(default="driftd.alerts", description="transitions of incidents; null: none")
+    cloudevents: Literal["structured", "binary"] = Field(
+        default="structured", description="how they are written; binary: attributes as headers, for Knative's triggers"
+    )
     rejects_topic: Topic | None = Field(
         default="driftd.rejects", description="records with a rejected event; null: none"
     )

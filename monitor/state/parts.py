@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from monitor.chain import Head, Told
 from monitor.count.exchange import LabelExchange
 from monitor.count.labels.joins import Joins, ModelJoinState
 from monitor.count.task import Task
@@ -21,7 +22,6 @@ from monitor.count.warmup.rows import OpenRows, WarmupRows
 from monitor.decode.half import Half
 from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
-from monitor.findings import Rebase, Transition
 from monitor.judge.warmup import Warmup, WarmupState
 from monitor.state import (
     codec,
@@ -35,17 +35,19 @@ from monitor.state import (
     warmup_part,
 )
 from monitor.state.directory import Loaded
-from monitor.state.finding_trees import rebase_of, rebase_tree, transition_of, transition_tree
+from monitor.state.finding_trees import rebase_of, transition_of
 from monitor.state.frozen import frozen
 from monitor.state.label_parts import ModelLabels
 from monitor.state.model_part import ModelState
 from monitor.state.part_files import Part, not_frozen
+from monitor.state.told_trees import told_of, told_tree
 from monitor.state.versions import Tree, require_version
 
 FORMAT: Final = 4
 OUTBOX: Final = "outbox"
-#: from 2 on findings have a level
-OUTBOX_VERSION: Final = 2
+#: from 2 on findings have a level; from 3 on all that is told is one queue, with the head of its chain
+OUTBOX_VERSION: Final = 3
+_ONE_QUEUE: Final = 3
 
 #: exceptions of a reader whose tree has an unexpected shape
 NO_SUCH_STATE: Final = (msgspec.ValidationError, LookupError, TypeError, ValueError, AttributeError)
@@ -53,10 +55,11 @@ NO_SUCH_STATE: Final = (msgspec.ValidationError, LookupError, TypeError, ValueEr
 
 @dataclass(frozen=True, slots=True)
 class OutboxState:
-    """Transitions and changes of references that are not acknowledged yet, oldest first."""
+    """What is to be told and not acknowledged yet, oldest first, and where its chain stood before; None: an earlier
+    version had no chain."""
 
-    unsent: tuple[Transition, ...] = ()
-    rebases: tuple[Rebase, ...] = ()
+    unsent: tuple[Told, ...] = ()
+    head: Head | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +155,13 @@ def of_warmups(warmups: Iterable[Warmup], rows: WarmupRows) -> list[Part]:
     return [part for warmup in warmups for part in warmup_part.parts_of(warmup, rows)]
 
 
-def outbox(unsent: Sequence[Transition], rebases: Sequence[Rebase] = ()) -> Part:
-    """The part of unsent transitions and changes of references; its mark is their ids."""
-    ids = (*(transition.id for transition in unsent), *(rebase.id for rebase in rebases))
+def outbox(unsent: Sequence[Told], head: Head = Head()) -> Part:  # noqa: B008  # it never changes
+    """The part of what is to be told; its mark is the head of the chain, and the ids."""
 
     def tree() -> Tree:
-        return {
-            "version": OUTBOX_VERSION,
-            "unsent": [transition_tree(one) for one in unsent],
-            "rebases": [rebase_tree(one) for one in rebases],
-        }
+        return {"version": OUTBOX_VERSION, "head": list(head), "unsent": [told_tree(one) for one in unsent]}
 
-    return Part(OUTBOX, ids, tree)
+    return Part(OUTBOX, (head, *(one.id for one in unsent)), tree)
 
 
 def whole_tree(whole: Whole) -> Tree:
@@ -191,6 +189,7 @@ class _Whole(msgspec.Struct):
 class _Outbox(msgspec.Struct):
     unsent: list[Tree]
     rebases: list[Tree] = []
+    head: tuple[str, int, str] | None = None
 
 
 def state_in(loaded: Loaded) -> State:
@@ -288,6 +287,9 @@ def _whole_of(read: _Whole) -> Whole:
 
 
 def _outbox_of(tree: Tree) -> OutboxState:
-    require_version(tree, OUTBOX_VERSION)
-    read = msgspec.convert(tree, _Outbox)
-    return OutboxState(tuple(map(transition_of, read.unsent)), tuple(map(rebase_of, read.rebases)))
+    version, read = require_version(tree, OUTBOX_VERSION), msgspec.convert(tree, _Outbox)
+    if version < _ONE_QUEUE:
+        return OutboxState((*map(transition_of, read.unsent), *map(rebase_of, read.rebases)))
+    if read.head is None:
+        raise msgspec.ValidationError("the outbox has no head")
+    return OutboxState(tuple(map(told_of, read.unsent)), Head(*read.head))

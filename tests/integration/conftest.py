@@ -22,6 +22,7 @@ from prometheus_client.samples import Sample
 
 from monitor.count.admission.versions import Admission
 from monitor.events import ModelKey
+from monitor.kafka.cloud_events import NOTICE, event_in
 from monitor.publish.register import REGISTER
 from monitor.reference.reference import Reference
 from monitor.run.reference_file import save_reference
@@ -206,7 +207,8 @@ class Site:
 
     def transitions(self) -> list[Tree]:
         """What stands on the alert topic, in its order."""
-        return [json.loads(record.value or b"")["data"] for record in self.broker.records(self.alerts)]
+        told = [event_in(record.value, record.headers) for record in self.broker.records(self.alerts)]
+        return [event["data"] for event in told if event is not None and event["type"] != NOTICE]
 
 
 @pytest.fixture(scope="session")

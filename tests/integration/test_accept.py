@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 
-from tests.daemons import DRIFTD
+from tests.daemons import DRIFTD, driftd
 from tests.engine import Credit, Event
 from tests.integration.conftest import Running, Site, Tree
 
@@ -116,3 +117,47 @@ def test_without_an_alert_topic_there_is_nowhere_to_say_it(site: Site) -> None:
     code, said = accept(site, "credit/1/0123456789abcdef")
     assert code == REFUSED  # there is no such topic
     assert site.alerts in said
+
+
+def test_with_attributes_as_headers_an_act_is_taken_and_the_audit_has_it_all(site: Site) -> None:
+    """`outputs.cloudevents: binary`, and on one topic with what was written before it was set."""
+    running, incident = paged(site)
+    running.kill()
+    site.write(outputs={"cloudevents": "binary"})
+    running = site.start()
+    assert accept(site, incident, "--note", "on purpose")[0] == DONE
+    running.wait_until(lambda: ("lasting", "ticket") in transitions_of(site, incident), "the ticket")
+    assert running.stop() == DONE
+    records = [dict(record.headers) for record in site.broker.records(site.alerts)]
+    events = [headers for headers in records if "ce_specversion" in headers]
+    assert 0 < len(events) < len(records)
+    assert {headers["content-type"] for headers in events} == {b"application/json"}
+    assert {headers["ce_transition"] for headers in events if headers["ce_type"] == b"io.driftd.incident"} >= {
+        b"lasting"
+    }
+    said = json.loads(driftd("audit", "--config", str(site.config), "--json"))
+    assert (said["faults"], len(said["chains"])) == ([], 1)
+    assert [line["data"]["note"] for line in said["acts"]] == ["on purpose"]
+    assert [line["data"]["transition"] for line in said["incidents"][0]["transitions"]][-1] == "lasting"
+    (killed,) = [one for one in said["monitoring"]["without"] if one["why"].startswith("ended without stopping")]
+    assert killed["from"] is not None
+    assert said["monitoring"]["without"][-1]["to"] is None
+
+
+def test_a_removed_line_on_a_real_topic_is_said(site: Site) -> None:
+    running, _ = paged(site)
+    assert running.stop() == DONE
+    records = site.broker.records(site.alerts)
+    site.broker.delete_topic(site.alerts)
+    site.broker.create_topic(site.alerts)
+    for record in (*records[:1], *records[2:]):
+        site.broker.produce(site.alerts, [record.value or b""], keys=[record.key])
+    said = json.loads(driftd("audit", "--config", str(site.config), "--json", expect=3))
+    assert [fault["what"] for fault in said["faults"]] == ["line 2 is missing (1 line)"]
+    site.broker.delete_topic(site.alerts)
+    site.broker.create_topic(site.alerts, 1, cleanup_policy="compact")
+    for record in records[:-2]:  # the newest of all waits in the state, to be sent again
+        site.broker.produce(site.alerts, [record.value or b""], keys=[record.key])
+    said = json.loads(driftd("audit", "--config", str(site.config), "--json", expect=3))
+    assert said["read"]["compacted"] is True
+    assert "the daemon's state says they were sent" in said["faults"][0]["what"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from monitor.run.replay import replay
 from monitor.run.state_show import state_json
 from monitor.settings.load import load_settings
 from monitor.sources.files import open_source
-from tests.daemons import DaemonProcess, Tree, state_of
+from tests.daemons import DaemonProcess, Tree, driftd, state_of
 from tests.faulty_stream import credit_rows, faulty_records
 from tests.killing import (
     MOMENTS,
@@ -98,6 +99,21 @@ def test_the_alert_topic_holds_the_transitions_of_a_replay_and_no_others(afterma
     steps = {line["transition"] for line in numbered(aftermath.replayed).values()}
     assert {"opened", "updated", "resolved"} <= steps
     assert not list(alert_faults(aftermath.alerts, aftermath.replayed))
+
+
+def test_what_it_told_is_one_chain_through_all_the_kills(aftermath: Aftermath) -> None:
+    said = json.loads(driftd("audit", "--config", str(aftermath.trial.config), "--json"))
+    (chain,) = said["chains"]
+    assert (said["faults"], chain["notes"], said["before_chains"]) == ([], [], 0)
+    known, unsent = aftermath.state["chain"], aftermath.state["unsent"]  # the last checkpoint sent these after it
+    assert (chain["first"], chain["last"]) == (1, known["number"] + unsent)
+    assert (chain["chain"], chain["lines"]) == (known["chain"], chain["last"])
+    assert said["read"]["compacted"] is False
+    lines = [line for incident in said["incidents"] for line in incident["transitions"]]
+    assert len(lines) == len(numbered(aftermath.replayed))
+    ended = [one["why"] for one in said["monitoring"]["without"][1:]]
+    assert len(said["monitoring"]["starts"]) > 1
+    assert any(why.startswith("ended without stopping") for why in ended)
 
 
 def test_a_replay_counts_what_the_killed_daemon_counted(aftermath: Aftermath) -> None:

@@ -97,6 +97,8 @@ def test_a_transition_is_a_cloud_event_under_its_incident(kafka: KafkaBroker, to
         "id": f"{transition.incident}/2",
         "source": "driftd/group",
         "subject": "crédit/1",
+        "severity": transition.severity,
+        "transition": transition.transition,
         "type": "io.driftd.incident",
         "time": "2025-11-22T10:00:00Z",
         "datacontenttype": "application/json",

@@ -22,6 +22,12 @@ RUN = WAYS[::4]
 DONE = 0
 
 
+def incidents(broker: KafkaBroker, topic: str) -> list[dict[str, Any]]:
+    """The transitions on the alert topic."""
+    told = [json.loads(record.value or b"")["data"] for record in broker.records(topic)]
+    return [data for data in told if data["kind"] == "transition"]
+
+
 def produce(way: Way, broker: KafkaBroker) -> None:
     """The recording, on the topics of the settings."""
     by_topic: dict[str, list[dict[str, Any]]] = {}
@@ -77,9 +83,9 @@ def test_the_commands_of_a_page_lead_from_a_topic_to_the_first_finding(
     if way not in RUN:
         return
     with Running(tmp_path / "driftd.yaml", (), here) as daemon:
-        daemon.wait_until(lambda: kafka.records(alerts) != [], "the first finding is published")
+        daemon.wait_until(lambda: incidents(kafka, alerts) != [], "the first finding is published")
         assert daemon.stop() == DONE
-    first = json.loads(kafka.records(alerts)[0].value or b"")["data"]
+    first = incidents(kafka, alerts)[0]
     assert [one["subject"] for one in first["findings"]] == ["income"]
     assert any(first["summary"] in line for line in way.shown)
     assert kafka.records(rejects) == []

@@ -60,25 +60,21 @@ LOCKS: Final = {
 LONGEST: Final = 600
 
 
-def written_by(package: str, folder: Path) -> list[Path]:
-    """The files of a package, made afresh in `folder`."""
+def environment_of(package: str, folder: Path) -> Path:
+    """The Python of a new environment with the locked versions of a package."""
     environment = folder / "environment"
-    made = folder / "made"
-    made.mkdir()
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
     python, lock = environment / "bin" / "python", HERE / "locks" / f"{LOCKS.get(package, package)}.txt"
-    install = [
-        str(python),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "-r",
-        str(lock),
-    ]
-    subprocess.run(install, check=True)
+    quiet = ["--quiet", "--disable-pip-version-check", "--no-deps"]
+    subprocess.run([str(python), "-m", "pip", "install", *quiet, "-r", str(lock)], check=True)
+    return python
+
+
+def written_by(package: str, folder: Path) -> list[Path]:
+    """The files of a package, made afresh in `folder`."""
+    made = folder / "made"
+    made.mkdir()
+    python = environment_of(package, folder)
     script = HERE / "generators" / GENERATORS[package]
     with (folder / "log").open("w+b") as log:
         done = subprocess.run([python, script.name, made], cwd=script.parent, stderr=log, check=False, timeout=LONGEST)

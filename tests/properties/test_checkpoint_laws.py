@@ -12,6 +12,7 @@ from typing import Any, Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.chain import Head, Told
 from monitor.events import Partition
 from monitor.findings import Transition
 from monitor.loop.beside import AtOnce
@@ -84,9 +85,9 @@ class Kept(Recorded):
         self.store.save(self.sequence + 1, whole_tree(cut.whole), cut.parts)
         self.sequence += 1
 
-    def publish(self, transitions: Sequence[Transition]) -> None:
+    def publish(self, told: Sequence[Told], head: Head) -> None:
         self.beside.gate()
-        super().publish(transitions)
+        super().publish(told, head)
 
     def commit(self, positions: Mapping[Partition, int]) -> None:
         self.beside.gate()

@@ -94,7 +94,7 @@ class Slow(AtOnce):
 def test_the_last_checkpoint_and_the_one_before_it_have_the_time_of_one(seconds: float, in_time: bool) -> None:
     clock = ManualClock(NOW_US)
     saving = Saving(clock, 1.0)
-    cut = Cut(Whole(), [outbox([], [])])
+    cut = Cut(Whole(), [outbox([])])
     made = Checkpoints(Recorded(), Idle(), saving, clock, Slow(clock, seconds), lambda: (cut, {}))
     clock.advance(2.0)
     assert made.step()

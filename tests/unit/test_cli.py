@@ -36,7 +36,6 @@ def config(tmp_path: Path) -> str:
     "arguments",
     [
         *([name] for name in LATER),
-        ["audit", "--config", "F", "--from", "T"],
         ["state", "export", "--config", "F"],
         ["state", "import"],
     ],

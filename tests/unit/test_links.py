@@ -13,7 +13,7 @@ from monitor.errors import UsageError
 from monitor.events import ModelKey
 from monitor.findings import Transition
 from monitor.publish.links import dashboard, of_incident, runbook, status
-from monitor.run.outputs import linked
+from monitor.run.outputs import with_links
 from monitor.settings.load import load_settings
 from monitor.settings.tree import Links
 from tests.engine import CREDIT, settings
@@ -50,18 +50,18 @@ def test_a_models_name_cannot_change_the_address(model: str, version: str) -> No
     ("severity", "alert"), [("page", "DriftdModelDriftPage"), ("ticket", "DriftdModelDriftTicket")]
 )
 def test_a_transition_on_the_alert_topic_carries_them(severity: str, alert: str) -> None:
-    reported = linked(transition(severity), settings(links=LINKS.model_dump())).to_json()
+    reported = with_links(transition(severity), settings(links=LINKS.model_dump())).to_json()
     assert reported["links"] == {
         "status": "https://d.example/",
         "runbook": f"https://w.example/r/{alert}",
         "dashboard": "https://g.example/x/d/driftd?var-model=credit&var-version=1",
     }
     own = settings({"runbook": "https://w.example/credit"}, links=LINKS.model_dump())
-    assert linked(transition(severity), own).to_json()["links"]["runbook"] == "https://w.example/credit"
+    assert with_links(transition(severity), own).to_json()["links"]["runbook"] == "https://w.example/credit"
 
 
 def test_a_transition_without_links_has_no_such_field() -> None:
-    assert "links" not in linked(transition(), settings()).to_json()
+    assert "links" not in with_links(transition(), settings()).to_json()
 
 
 @pytest.mark.parametrize("address", ["javascript:alert(1)", "wiki/driftd", "ftp://x.example", "https://", ""])

@@ -9,7 +9,7 @@ import pytest
 from monitor.events import ModelKey
 from monitor.findings import TICKET, Transition
 from monitor.kafka.acts import MOST_NOTE, Act, act_in, act_message
-from monitor.kafka.alerts import alert_messages
+from monitor.kafka.alerts import messages_of
 
 INCIDENT = "credit/1/0d3f5a0d3f5a0d3f"
 
@@ -46,7 +46,7 @@ def test_a_transition_is_not_an_act_whatever_its_words_are() -> None:
     words = "accepted (io.driftd.act)"
     key = ModelKey("credit", "1")
     lasting = Transition(INCIDENT, 2, "lasting", key, TICKET, 0, 1, 0, "r", "s", 0, words, ())
-    assert act_in(next(alert_messages(lasting, "alerts", "g", 0)).value) is None
+    assert act_in(next(messages_of(lasting, "alerts", "g", 0)).value) is None
 
 
 def test_a_note_of_another_writer_is_cut() -> None:

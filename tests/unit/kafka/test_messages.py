@@ -15,7 +15,7 @@ from monitor.clock import ManualClock
 from monitor.errors import PermanentError
 from monitor.events import ModelKey, Partition
 from monitor.findings import TICKET, Finding, FindingKey, Span, Transition
-from monitor.kafka.alerts import Alerts, alert_messages
+from monitor.kafka.alerts import Alerts, messages_of
 from monitor.kafka.producer import MOST_BYTES, Outbox
 from monitor.kafka.rejects import dead_letter_messages
 from monitor.records import DeadLetter
@@ -94,7 +94,7 @@ def transition(*findings: Finding) -> Transition:
 
 def test_a_transition_comes_in_smaller_forms_that_keep_the_worst_findings_and_count_the_others() -> None:
     many = [finding(number) for number in range(300)]
-    messages = list(alert_messages(transition(*many), "alerts", "g", 0))
+    messages = list(messages_of(transition(*many), "alerts", "g", 0))
     events = [json.loads(message.value or b"") for message in messages]
 
     kept = [len(event["data"]["findings"]) for event in events]
@@ -189,7 +189,7 @@ def test_a_transition_beyond_what_any_message_holds_is_made_smaller_at_once() ->
 
 def test_an_alert_is_the_same_but_for_the_time_it_was_sent() -> None:
     first, second = (
-        json.loads(next(alert_messages(transition(finding(1)), "alerts", "g", sent)).value or b"")
+        json.loads(next(messages_of(transition(finding(1)), "alerts", "g", sent)).value or b"")
         for sent in (0, 61_500_000)
     )
     assert first.pop("time") == "1970-01-01T00:00:00Z"
@@ -199,4 +199,4 @@ def test_an_alert_is_the_same_but_for_the_time_it_was_sent() -> None:
 
 def test_a_figure_that_is_not_a_number_is_a_bug_and_never_sent() -> None:
     with pytest.raises(ValueError, match="JSON"):
-        next(alert_messages(transition(replace(finding(1), value=float("nan"))), "alerts", "g", 0))
+        next(messages_of(transition(replace(finding(1), value=float("nan"))), "alerts", "g", 0))

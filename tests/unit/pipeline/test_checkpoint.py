@@ -78,7 +78,7 @@ def test_a_transition_is_in_the_state_until_it_was_published(reference: Referenc
     run_to_end(pipeline, source)
     pipeline.checkpoint()
     saved = outputs.saved[0].outbox.unsent
-    assert [(one.incident, one.number) for one in saved] == [(outputs.reported[0].incident, 1)]
+    assert [one.id for one in saved] == [f"{outputs.reported[0].incident}/1"]
     assert outputs.saved[-1].outbox.unsent == ()
     assert len({one.id for one in outputs.reported}) == len(outputs.reported)
 

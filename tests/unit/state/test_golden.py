@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from monitor.count.admission.versions import Admission
+from monitor.findings import Transition
 from monitor.pipeline import Pipeline
 from monitor.records import OffsetGap
 from monitor.run.state_show import state_json
@@ -115,6 +116,7 @@ def restored(folder: Path) -> tuple[Pipeline, MemorySource]:
 def test_it_shows_what_it_showed_to_the_version_that_wrote_it(folder: Path) -> None:
     expected = json.loads((folder / "shown.json").read_text(encoding="utf-8"))
     now = shown(state_in(loaded(folder)), folder)
+    expected.setdefault("chain", None)  # before there was one
     for model in expected["models"]:
         model.setdefault("lasting", None)  # before there was any
         model.setdefault("fates", {})  # before labels were joined
@@ -128,7 +130,7 @@ def test_it_shows_what_it_showed_to_the_version_that_wrote_it(folder: Path) -> N
 
 
 def test_every_transition_that_nobody_took_is_there_with_its_findings(folder: Path) -> None:
-    unsent = state_in(loaded(folder)).outbox.unsent
+    unsent = [one for one in state_in(loaded(folder)).outbox.unsent if isinstance(one, Transition)]
     numbers: dict[str, list[int]] = {}
     for one in unsent:
         numbers.setdefault(one.incident, []).append(one.number)

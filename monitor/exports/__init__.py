@@ -1,0 +1,1 @@
+"""What was told, in the forms that other platforms read: one file a form."""

@@ -1,0 +1,59 @@
+"""What the platforms' own packages read is what `driftd export` writes today, and they understood all of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.platforms.exported import HERE, samples
+from tests.platforms.read import READ
+from tests.told import every_kind
+
+SAMPLES = samples()
+TAGS = ("status", "incident", "summary", "at", "told", "reference", "settings")
+
+
+@pytest.mark.parametrize("file", SAMPLES)
+def test_the_samples_that_were_read_are_those_of_today(file: str) -> None:
+    assert (HERE / file).read_text(encoding="utf-8") == SAMPLES[file], "python -m tests.platforms.exported"
+
+
+def understood(form: str) -> Any:  # noqa: ANN401  # any JSON
+    return json.loads((READ / f"{form}.json").read_text(encoding="utf-8"))["read"]
+
+
+def test_sagemaker_holds_every_violation() -> None:
+    written = json.loads(SAMPLES["constraint_violations.json"])["violations"]
+    assert understood("sagemaker") == [f"{one['feature_name']}: {one['constraint_check_type']}" for one in written]
+
+
+def test_tfdv_has_every_column_under_its_name() -> None:
+    read = understood("tfdv")
+    assert len(read["columns"]) == SAMPLES["anomalies.pbtxt"].count("\nanomaly_info {") + 1
+    assert read["data_set"] == "WARNING COMPARATOR_HIGH_NUM_EXAMPLES"  # it is a ticket
+    assert read["paths_are_names"] is True
+
+
+def test_openlineage_has_every_event_and_they_fit_its_schemas() -> None:
+    read = understood("openlineage")
+    assert len(read["events"]) == len(SAMPLES["openlineage.jsonl"].splitlines())
+    assert read["fit"] == [
+        "DataQualityAssertionsDatasetFacet.json 1-1-0",
+        "DataQualityMetricsInputDatasetFacet.json 1-0-3",
+        "NominalTimeRunFacet.json 1-0-1",
+        "OpenLineage.json 2-0-2",
+    ]
+
+
+def test_vertex_has_an_alert_of_every_line() -> None:
+    assert len(understood("vertex")) == len(SAMPLES["vertex.jsonl"].splitlines())
+
+
+def test_mlflow_tagged_the_version_and_logged_each_figure_once_though_it_was_told_twice() -> None:
+    read = understood("mlflow")
+    assert read["tags"]["driftd.status"] == "page"
+    assert set(read["tags"]) == {f"driftd.{name}" for name in TAGS}
+    assert len(read["figures"]) == 3 * len(every_kind())
+    assert read["said_again"] is True
