@@ -10,8 +10,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # settings and arithmetic
         "settings": (
-            "duration calendar version_path types places fields later kafka bridge detector model tree yaml_text shape "
-            "document faults load"
+            "duration calendar version_path types places fields later kafka bridge detector model outputs tree yaml_text "
+            "shape document faults load"
         ),
         "frames": "columns rows events",
         "stats": (
@@ -131,7 +131,7 @@ HOUSE: tuple[dict[str, str], ...] = (
             "garbage terminal reference_file reference_import reference_files loss_reasons left_out loss_lines "
             "lost_events no_ids outcome_lines performance_lines state_show outputs decoders kafka_source open_source "
             "understood suggesting accepting telling column_views counted_rows first_pass reference_labels "
-            "reference_build"
+            "reference_build "
             "warmup_learning warmup_lines human_lines replay comparing promises snapshot_builder restoring daemon"
         ),
     },
@@ -144,7 +144,7 @@ HOUSE: tuple[dict[str, str], ...] = (
         "exports": "names picked form sagemaker tfdv openlineage azure vertex mlflow forms exporting",
     },
     {  # the command line
-        "cli": "check compare told importing commands receive completion usage parser",
+        "cli": "check compare told importing commands receive completion usage command told_parser parser",
     },
     {
         "": "__main__",

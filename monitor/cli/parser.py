@@ -6,13 +6,14 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
 from monitor import __version__
+from monitor.cli.command import Subparsers, add_command, with_config
+from monitor.cli.told_parser import add_accept, add_audit, add_export
 from monitor.cli.usage import Parser
 from monitor.errors import ExternalError, UsageError
 from monitor.exit_codes import DONE, INTERRUPTED, REFUSED, USAGE
-from monitor.exports.names import FORMS, MLFLOW
 from monitor.log import configure_logging
 from monitor.visible import visible
 
@@ -22,9 +23,6 @@ IMPORTED: Final = ("tfdv", "sagemaker", "vertex", "mlflow", "azure", "kserve")
 LATER: Final = ("report", "debug")
 
 SHELLS: Final = ("bash", "zsh", "fish")
-
-#: the type that `add_subparsers` returns; argparse has no public name for it
-_Subparsers: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 
 def main(arguments: Sequence[str] | None = None, imported: Callable[[], object] = lambda: None) -> int:
@@ -91,9 +89,9 @@ def parser() -> argparse.ArgumentParser:
     _replay(subparsers)
     _record(subparsers)
     _bridge(subparsers)
-    _accept(subparsers)
-    _audit(subparsers)
-    _export(subparsers)
+    add_accept(subparsers)
+    add_audit(subparsers)
+    add_export(subparsers)
     _state(subparsers)
     _rules(subparsers)
     _dashboards(subparsers)
@@ -104,19 +102,6 @@ def parser() -> argparse.ArgumentParser:
         later.add_argument("rest", nargs="*")
         later.set_defaults(command="later", name=name)
     return top
-
-
-def _add(subparsers: _Subparsers, name: str, does: str, *examples: str) -> Parser:
-    """Add a command with its description and examples."""
-    epilog = "\n".join(["examples:" if len(examples) > 1 else "example:", *(f"  {example}" for example in examples)])
-    form = argparse.RawDescriptionHelpFormatter  # keeps the lines of the examples
-    return subparsers.add_parser(
-        name, help=does, description=does, epilog=epilog, formatter_class=form, allow_abbrev=False
-    )
-
-
-def _with_config(subparser: argparse.ArgumentParser) -> None:
-    subparser.add_argument("--config", required=True, metavar="FILE", help="the settings file")
 
 
 def _with_sources(subparser: argparse.ArgumentParser) -> None:
@@ -135,15 +120,15 @@ def _with_sources(subparser: argparse.ArgumentParser) -> None:
     subparser.add_argument("--format", default="auto", help="how the records are written [auto: as the settings say]")
 
 
-def _run(subparsers: _Subparsers) -> None:
-    run = _add(subparsers, "run", "the daemon", "driftd run --config driftd.yaml")
-    _with_config(run)
+def _run(subparsers: Subparsers) -> None:
+    run = add_command(subparsers, "run", "the daemon", "driftd run --config driftd.yaml")
+    with_config(run)
     run.add_argument("--accept-loss", action="store_true", help="start from scratch, ignoring any saved state")
     run.set_defaults(command="run")
 
 
-def _demo(subparsers: _Subparsers) -> None:
-    demo = _add(
+def _demo(subparsers: Subparsers) -> None:
+    demo = add_command(
         subparsers,
         "demo",
         "see it work: a broker, real flights, one fault, and the alert for it",
@@ -155,25 +140,25 @@ def _demo(subparsers: _Subparsers) -> None:
     demo.set_defaults(command="demo")
 
 
-def _check(subparsers: _Subparsers) -> None:
-    check = _add(
+def _check(subparsers: Subparsers) -> None:
+    check = add_command(
         subparsers,
         "check",
         "verify settings, references, Kafka and the state folder",
         "driftd check --config driftd.yaml --create-topics",
     )
-    _with_config(check)
+    with_config(check)
     check.add_argument("--offline", action="store_true", help="do not ask Kafka")
     check.add_argument("--create-topics", action="store_true", help="create missing output topics")
     check.set_defaults(command="check")
 
 
-def _reference(subparsers: _Subparsers) -> None:
-    reference = _add(
+def _reference(subparsers: Subparsers) -> None:
+    reference = add_command(
         subparsers, "reference", "what a model version is compared with", "driftd reference show reference/1.json"
     )
     kinds = reference.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    build = _add(
+    build = add_command(
         kinds,
         "build",
         "from recorded events",
@@ -181,7 +166,7 @@ def _reference(subparsers: _Subparsers) -> None:
         "driftd reference build --config driftd.yaml --model loans --from 2026-09-01T00:00:00Z "
         "--to 2026-09-15T00:00:00Z 'kafka://model-events?from=earliest' -o reference/1.json",
     )
-    _with_config(build)
+    with_config(build)
     build.add_argument("--model", required=True, help="its name in the settings")
     build.add_argument("--version", default=None, help="its version [the only one of the settings]")
     build.add_argument(
@@ -198,15 +183,15 @@ def _reference(subparsers: _Subparsers) -> None:
     build.add_argument("-o", "--output", required=True, metavar="OUT", help="the reference file")
     _with_sources(build)
     build.set_defaults(command="reference_build")
-    show = _add(kinds, "show", "a readable table, and what can page", "driftd reference show reference/1.json")
+    show = add_command(kinds, "show", "a readable table, and what can page", "driftd reference show reference/1.json")
     show.add_argument("file", metavar="FILE")
     show.add_argument("--json", action="store_true", help="as JSON")
     show.set_defaults(command="reference_show")
     _import(kinds)
 
 
-def _import(kinds: _Subparsers) -> None:
-    imports = _add(
+def _import(kinds: Subparsers) -> None:
+    imports = add_command(
         kinds,
         "import",
         "from what another system knows of its training data",
@@ -223,8 +208,8 @@ def _import(kinds: _Subparsers) -> None:
     imports.set_defaults(command="reference_import")
 
 
-def _replay(subparsers: _Subparsers) -> None:
-    replay = _add(
+def _replay(subparsers: Subparsers) -> None:
+    replay = add_command(
         subparsers,
         "replay",
         "the same engine over a recorded stream",
@@ -232,7 +217,7 @@ def _replay(subparsers: _Subparsers) -> None:
         "driftd replay --config driftd.yaml --fail-on page 'kafka://model-events?from=2026-09-20T00:00:00Z'",
         "driftd replay --config driftd.yaml --compare proposed.yaml events.jsonl",
     )
-    _with_config(replay)
+    with_config(replay)
     replay.add_argument("--json", action="store_true", help="JSON lines: transitions, findings, a summary")
     replay.add_argument("--windows", action="store_true", help="with --json: every judged window too")
     replay.add_argument("--fail-on", choices=("ticket", "page"), help="exit 3 if an incident was that severe or worse")
@@ -244,8 +229,8 @@ def _replay(subparsers: _Subparsers) -> None:
     replay.set_defaults(command="replay_sources")
 
 
-def _record(subparsers: _Subparsers) -> None:
-    record = _add(
+def _record(subparsers: Subparsers) -> None:
+    record = add_command(
         subparsers,
         "record",
         "raw records of a topic to a file",
@@ -265,93 +250,27 @@ def _record(subparsers: _Subparsers) -> None:
     record.set_defaults(command="record")
 
 
-def _bridge(subparsers: _Subparsers) -> None:
-    bridge = _add(
+def _bridge(subparsers: Subparsers) -> None:
+    bridge = add_command(
         subparsers,
         "bridge",
         "an HTTP receiver that puts events of serving platforms on a topic",
         "driftd bridge --config driftd.yaml",
     )
-    _with_config(bridge)
+    with_config(bridge)
     bridge.set_defaults(command="bridge")
 
 
-def _accept(subparsers: _Subparsers) -> None:
-    accept = _add(
-        subparsers,
-        "accept",
-        "acknowledge a page: it becomes a ticket, the next change pages",
-        "driftd accept --config driftd.yaml credit/1/0d3f5a0d3f5a0d3f --note 'new customers since Monday'",
-    )
-    _with_config(accept)
-    accept.add_argument("incident", metavar="INCIDENT", help="its id, from the alert topic or `state show`")
-    accept.add_argument("--note", default="", metavar="TEXT", help="why; part of the transition's summary")
-    accept.set_defaults(command="accept")
-
-
-def _audit(subparsers: _Subparsers) -> None:
-    audit = _add(
-        subparsers,
-        "audit",
-        "who was told what, when and why, and whether any of it is missing or changed",
-        "driftd audit --config driftd.yaml --from 2026-09-01T00:00:00Z --to 2026-10-01T00:00:00Z --html september.html",
-        "driftd audit --config driftd.yaml --json alerts.records.jsonl.zst",
-    )
-    _with_config(audit)
-    audit.add_argument("--from", dest="begin", metavar="TIME", help="told from this time on [the beginning]")
-    audit.add_argument("--to", dest="end", metavar="TIME", help="... and before this one [now]")
-    form = audit.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="one JSON object")
-    form.add_argument("--csv", action="store_true", help="a row for each finding of each line")
-    audit.add_argument("--html", metavar="OUT", help="also write one self-contained page")
-    _with_told(audit)
-    audit.set_defaults(command="audit")
-
-
-def _export(subparsers: _Subparsers) -> None:
-    export = _add(
-        subparsers,
-        "export",
-        "findings in the form that another platform reads",
-        "driftd export sagemaker --config driftd.yaml --model credit -o constraint_violations.json",
-        "driftd export openlineage --config driftd.yaml alerts.records.jsonl.zst",
-        "driftd export mlflow --config driftd.yaml --tracking-uri http://127.0.0.1:5000",
-    )
-    kinds = export.add_subparsers(title="forms", metavar="COMMAND", required=True)
-    for name, does in FORMS.items():
-        form = _add(kinds, name, does, f"driftd export {name} --config driftd.yaml")
-        _with_config(form)
-        form.add_argument("--model", help="its name in the settings [all; a file holds one model version]")
-        form.add_argument("--version", default=None, help="its version [all]")
-        form.add_argument("--from", dest="begin", metavar="TIME", help="open at this time or later [the beginning]")
-        form.add_argument("--to", dest="end", metavar="TIME", help="... and told before this one [now]")
-        if name == MLFLOW:
-            form.add_argument("--tracking-uri", metavar="URL", help="its server [MLFLOW_TRACKING_URI]")
-        else:
-            form.add_argument("-o", "--output", default="-", metavar="OUT", help="the file [-: standard output]")
-        _with_told(form)
-        form.set_defaults(command="export", form=name)
-
-
-def _with_told(subparser: argparse.ArgumentParser) -> None:
-    subparser.add_argument(
-        "source",
-        nargs="?",
-        metavar="SOURCE",
-        help="a recording of the alert topic, or what replay --json wrote [the alert topic itself]",
-    )
-
-
-def _state(subparsers: _Subparsers) -> None:
-    state = _add(subparsers, "state", "what a checkpoint holds", "driftd state show --config driftd.yaml")
+def _state(subparsers: Subparsers) -> None:
+    state = add_command(subparsers, "state", "what a checkpoint holds", "driftd state show --config driftd.yaml")
     kinds = state.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    show = _add(
+    show = add_command(
         kinds,
         "show",
         "positions, outcomes and counts since the state began",
         "driftd state show --config driftd.yaml --json",
     )
-    _with_config(show)
+    with_config(show)
     show.add_argument("--json", action="store_true", help="as JSON")
     show.set_defaults(command="state_show")
     for name in ("export", "import"):
@@ -360,32 +279,32 @@ def _state(subparsers: _Subparsers) -> None:
         later.set_defaults(command="later", name=f"state {name}")
 
 
-def _rules(subparsers: _Subparsers) -> None:
-    rules = _add(
+def _rules(subparsers: Subparsers) -> None:
+    rules = add_command(
         subparsers,
         "rules",
         "alerting rules for Prometheus",
         "driftd rules --config driftd.yaml -o /etc/prometheus/rules",
     )
-    _with_config(rules)
+    with_config(rules)
     rules.add_argument("-o", "--output", default="-", metavar="DIR", help="the folder [-: standard output]")
     rules.set_defaults(command="rules")
 
 
-def _dashboards(subparsers: _Subparsers) -> None:
-    dashboards = _add(
+def _dashboards(subparsers: Subparsers) -> None:
+    dashboards = add_command(
         subparsers, "dashboards", "a dashboard for Grafana", "driftd dashboards -o /var/lib/grafana/dashboards"
     )
     dashboards.add_argument("-o", "--output", required=True, metavar="DIR", help="the folder; - for standard output")
     dashboards.set_defaults(command="dashboards")
 
 
-def _fields(subparsers: _Subparsers) -> None:
-    fields = _add(
+def _fields(subparsers: Subparsers) -> None:
+    fields = add_command(
         subparsers, "fields", "records in a layout of one's own", "driftd fields suggest 'kafka://scores' > inputs.yaml"
     )
     kinds = fields.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    suggested = _add(
+    suggested = add_command(
         kinds,
         "suggest",
         "the settings (format: fields) for a topic or file, with what is not sure",
@@ -401,15 +320,17 @@ def _fields(subparsers: _Subparsers) -> None:
     suggested.set_defaults(command="fields_suggest")
 
 
-def _about(subparsers: _Subparsers) -> None:
-    settings = _add(
+def _about(subparsers: Subparsers) -> None:
+    settings = add_command(
         subparsers, "settings", "print every setting with its default and meaning", "driftd settings | less"
     )
     settings.set_defaults(command="settings")
-    version = _add(subparsers, "version", "versions of driftd and its main dependencies", "driftd version --json")
+    version = add_command(
+        subparsers, "version", "versions of driftd and its main dependencies", "driftd version --json"
+    )
     version.add_argument("--json", action="store_true", help="as JSON")
     version.set_defaults(command="version")
-    completed = _add(
+    completed = add_command(
         subparsers,
         "completion",
         "print a script with which a shell completes commands, options and file names",

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from monitor.settings.later import unsupported
 from monitor.settings.model import TAGS
+from monitor.settings.outputs import Outputs
 from monitor.settings.places import PLACE_TAGS
 from monitor.settings.shape import names_at
-from monitor.settings.tree import Outputs
 from monitor.settings.types import Fault, Loc, Plain, shown
 
 if TYPE_CHECKING:

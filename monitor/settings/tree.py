@@ -19,6 +19,7 @@ from monitor.settings.bridge import Bridge
 from monitor.settings.fields import Fields, layout_faults
 from monitor.settings.kafka import Kafka
 from monitor.settings.model import LABELS_HORIZON, Budget, Model
+from monitor.settings.outputs import Outputs
 from monitor.settings.places import FieldPath, PathType, Place, Rest
 from monitor.settings.types import (
     Count,
@@ -144,22 +145,6 @@ class Registry(Part):
             yield (missing,), "missing; user and password go together"
         if self.user is not None and (self.token is not None or self.token_file is not None):
             yield ("token",), "goes without user and password; keep one of both"
-
-
-class Outputs(Part):
-    """The topics that are written; they have to exist."""
-
-    alerts_topic: Topic | None = Field(default="driftd.alerts", description="transitions of incidents; null: none")
-    cloudevents: Literal["structured", "binary"] = Field(
-        default="structured", description="how they are written; binary: attributes as headers, for Knative's triggers"
-    )
-    rejects_topic: Topic | None = Field(
-        default="driftd.rejects", description="records with a rejected event; null: none"
-    )
-
-    def cross_checks(self) -> Iterator[Fault]:
-        if self.alerts_topic is not None and self.alerts_topic == self.rejects_topic:
-            yield ("rejects_topic",), f"{shown(self.rejects_topic)} is alerts_topic too; write another topic or null"
 
 
 class State(Part):
