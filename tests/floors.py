@@ -10,8 +10,8 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # settings and arithmetic
         "settings": (
-            "duration calendar version_path types places fields later kafka bridge detector model outputs tree yaml_text "
-            "shape document faults load"
+            "duration calendar version_path types places fields later kafka bridge detector model outputs tree "
+            "yaml_text shape document faults load"
         ),
         "frames": "columns rows events",
         "stats": (
