@@ -168,10 +168,12 @@ class ReferenceDecoder:
         if kind == "label":
             _read_label(event, row, self.rules.limits.features)
             return row
-        self._read_features(event, row, kind, key)
+        features = self._features(event, kind)
         _read_tags(event, row)
         if kind == "prediction":
             _read_prediction(event, row)
+        if features is not None:  # last, because it takes the most time
+            row.features = self.cells_of(key, tuple(features)).features(features)
         return row
 
     def _key(self, event: dict[str, Any]) -> ModelKey:
@@ -204,18 +206,18 @@ class ReferenceDecoder:
             raise future(record_us > now_us + HOUR_US)
         return ts
 
-    def _read_features(self, event: dict[str, Any], row: AnyRow, kind: str, key: ModelKey) -> None:
+    def _features(self, event: dict[str, Any], kind: str) -> dict[str, Any] | None:
         features = event.get("features")
         if features is None and kind != "features":
-            return
+            return None
         if type(features) is not dict:
             raise wrong_features(features)
         if len(features) > self.rules.limits.features:
             message = f"the event has more features than limits.features ({self.rules.limits.features:,})"
             raise RejectedRecord("too_many_features", message, f"{len(features):,} features")
-        if any(map(bad_name, features)):
+        if bad_name("".join(features)):
             raise rejected("names", "the name of a feature holds a control character or half of a surrogate pair")
-        row.features = self.cells_of(key, tuple(features)).features(features)
+        return features
 
 
 def parse(value: bytes, limits: Limits) -> object:
