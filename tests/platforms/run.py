@@ -21,6 +21,8 @@ HERE: Final = Path(__file__).parent
 CAPTURED: Final = HERE / "captured"
 #: requests that the bridge gets
 POSTED: Final = HERE / "posted"
+#: what the recipes of docs/retraining.md ask for, as the platforms take it
+RETRAINING: Final = HERE / "retraining"
 #: the recordings, where the documents have their samples
 TRAFFIC: Final = HERE.parents[1] / "docs" / "platforms" / "traffic"
 #: what other systems know of training data, which `driftd reference import` reads
@@ -88,6 +90,8 @@ def place_of(new: Path) -> Path:
     """Where the file is kept here."""
     if new.name.endswith(".posts.json"):
         return POSTED / new.name
+    if new.name.startswith("retraining_"):
+        return RETRAINING / new.name
     if new.name.startswith("import_"):
         return IMPORTS / new.name
     return (TRAFFIC if ".records." in new.name or ".made_by." in new.name else CAPTURED) / new.name

@@ -17,8 +17,8 @@ from monitor.judge.causes.catalog import CAUSES
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "docs" / "examples" / "retraining"
-CAPTURED = ROOT / "tests" / "platforms" / "captured"
-PAGE: dict[str, Any] = json.loads((CAPTURED.parent / "generators" / "retraining_page.json").read_text(encoding="utf-8"))
+PLATFORMS = ROOT / "tests" / "platforms"
+PAGE: dict[str, Any] = json.loads((PLATFORMS / "generators" / "retraining_page.json").read_text(encoding="utf-8"))
 EVENT_ID = "credit/1/0d3f5a/1"
 
 
@@ -36,7 +36,7 @@ def recipe(name: str) -> ModuleType:
 
 
 def taken(platform: str) -> Any:  # noqa: ANN401  # JSON
-    return json.loads((CAPTURED / f"retraining_{platform}.json").read_text(encoding="utf-8"))["taken"]
+    return json.loads((PLATFORMS / "retraining" / f"retraining_{platform}.json").read_text(encoding="utf-8"))["taken"]
 
 
 @pytest.mark.parametrize(
