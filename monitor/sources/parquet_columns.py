@@ -98,7 +98,7 @@ def predictions_of(columns: Mapping[str, Column], fields: Mapping[str, str]) -> 
 
     None where a row may be no prediction, may be rejected, or has a value whose JSON is not simply its text.
     """
-    if not all(map(_is_plain, columns.values())):
+    if not all(_is_plain(column) and _is_readable(column) for column in columns.values()):
         return None
     given = {fields[name]: column for name, column in columns.items() if name in fields}
     features = {name: ArrowColumn(column) for name, column in columns.items() if name not in fields}
@@ -148,6 +148,21 @@ def _is_plain(column: Column) -> bool:
     if kinds.is_decimal(kind):
         return bool(kind.precision <= _DIGITS)
     return any(is_kind(kind) for is_kind in _PLAIN)
+
+
+def _is_readable(column: Column) -> bool:
+    """False for text that is not UTF-8 and times that Python does not have: only the conversion of rows tells of them.
+
+    What is told here is asked for value by value much later, by who knows nothing of files.
+    """
+    try:
+        if _is_text(column.type):
+            column.validate(full=True)
+        elif kinds.is_temporal(column.type) and not kinds.is_timestamp(column.type):
+            cells_of(column)  # such columns are rare
+    except (pa.ArrowException, ValueError, OverflowError):
+        return False
+    return True
 
 
 def _most_bytes(name: str, column: Column) -> int:

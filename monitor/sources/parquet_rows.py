@@ -27,8 +27,8 @@ _ROWS: Final = 4_000
 #: times that are looked at at once
 _TIMES: Final = 1 << 16
 _BUFFER: Final = 1 << 16
-#: what the library raises for a damaged file; the first is the base of most of its errors
-_DAMAGE: Final = (pa.ArrowException, OSError, ValueError)
+#: what the library raises for a damaged file; the first is the base of most of its errors, the last is of far times
+_DAMAGE: Final = (pa.ArrowException, OSError, ValueError, OverflowError)
 
 
 class ParquetRows:

@@ -72,6 +72,7 @@ def quality_counts(events: Events) -> dict[str, object]:
     """Everything that was decoded, comparable to the last bit."""
     return {
         "kind": events.kind.tolist(),
+        "keys": events.keys,  # in the order in which they come, in which they are let in
         "key": [events.keys[i] for i in events.key],
         "ts": events.ts.tolist(),
         "offset": events.offset.tolist(),

@@ -21,6 +21,7 @@ from monitor.decode.half import alone
 from monitor.decode.native.decoder import Fast, NativeDecoder
 from monitor.decode.pairing_decoder import PairingDecoder, in_partitions
 from monitor.decode.platform import READERS
+from monitor.decode.table_decoder import TableDecoder
 from monitor.events import REASONS, ModelKey
 from monitor.records import RegisteredSchema, SchemaId
 from monitor.settings.tree import Input, Settings
@@ -169,6 +170,8 @@ def by_definition(decoder: Decoder) -> Decoder:
     def nothing(_batch: object, _first: int, _values: object, record_us: NDArray[np.int64]) -> Fast:
         return Fast.nothing(len(record_us))
 
+    if isinstance(decoder, TableDecoder):  # it has none of its own for records that are no tables
+        decoder = decoder._inner
     assert isinstance(decoder, NativeDecoder)
     vars(decoder)["_decode_fast"] = nothing
     return decoder

@@ -22,6 +22,7 @@ from monitor.decode.native.decoder import NativeDecoder
 from monitor.decode.raw import RawFields
 from monitor.decode.table_decoder import TableDecoder
 from monitor.decode.table_rows import TableRows
+from monitor.errors import UsageError
 from monitor.events import ModelKey, Partition
 from monitor.records import RecordBatch
 from monitor.sources.files import Files, ReadOptions
@@ -181,6 +182,28 @@ def test_usual_rows_are_not_made_lines(other: dict[str, Any], monkeypatch: pytes
     monkeypatch.setattr(type(batch.values), "__iter__", None)
     monkeypatch.setattr(type(batch.values), "_values", None)
     assert len(TableDecoder(lambda _: SHAPES[0], Rules(LIMITS, 60_000_000)).decode(batch)) == 3
+
+
+def text_of(*values: bytes) -> Any:  # noqa: ANN401  # as above
+    """A column of texts whose bytes nobody has looked at."""
+    ends = pa.array([sum(map(len, values[:at])) for at in range(len(values) + 1)], pa.int32())
+    return pa.Array.from_buffers(pa.string(), len(values), [None, ends.buffers()[1], pa.py_buffer(b"".join(values))])
+
+
+UNREADABLE = [
+    text_of(b"a", b"\xff", b"b"),
+    pa.DictionaryArray.from_arrays(pa.array([0, 1, 0], pa.int32()), text_of(b"a", b"\xff")),
+    pa.array([1, 2, 2**30], pa.date32()),
+    pa.array([1, None, 2**62], pa.duration("s")),
+]
+
+
+@pytest.mark.parametrize("column", UNREADABLE, ids=[str(one.type) for one in UNREADABLE])
+@pytest.mark.parametrize("name", ["a", "b", "unwanted", "prediction"])
+def test_a_value_that_cannot_be_read_names_the_file(name: str, column: Any) -> None:  # noqa: ANN401  # as above
+    decoder = TableDecoder(lambda _: SHAPES[0], Rules(LIMITS, 60_000_000))
+    with pytest.raises(UsageError, match=r"x\.parquet: cannot be read as Parquet"):
+        [*map(decoder.decode, parts_of(usual(3, **{name: column}), 10))]
 
 
 def test_what_one_row_makes_wrong_rejects_that_row_only() -> None:

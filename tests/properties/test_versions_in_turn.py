@@ -18,6 +18,7 @@ IN_TURN = [
     '{"model":"unheard","version":"9","id":"%d","features":{"a":%d},"score":0.1}',
     '{"model":"unheard","id":"%d","features":{"a":%d},"score":0.1}',
     '{"type":"features","model":"credit","version":"1","id":"%d","features":{"AGE":%d}}',
+    '{"model":"credit", "id":"%d","prediction":%d, "version" : "2"}',
 ]
 LABELS_IN_TURN = [
     '{"type":"label","model":"credit","version":"1","id":"%d","label":%d}',

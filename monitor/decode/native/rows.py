@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, compress, repeat, starmap
+from itertools import accumulate, chain, compress, repeat, starmap
 from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar, get_type_hints
 
 import msgspec
@@ -247,6 +247,17 @@ class Grouped(NamedTuple):
     def lengths(self) -> Sequence[int]:
         """How many rows each version has."""
         return [end - start for start, end in zip(self.starts, self.ends(), strict=True)]
+
+    def joined(self) -> Grouped:
+        """The same with the rows of each version together, in their order: two decoders may have read some of them."""
+        names = [(self.columns.model[start], self.columns.version[start]) for start in self.starts]
+        if len(set(names)) == len(names):  # as mostly
+            return self
+        number = {name: at for at, name in enumerate(dict.fromkeys(names))}
+        whose = [number[name] for name, length in zip(names, self.lengths(), strict=True) for _ in range(length)]
+        at = sorted(range(len(whose)), key=lambda row: (whose[row], self.order[row]))
+        starts = [0, *accumulate(map(whose.count, range(len(number) - 1)))]
+        return Grouped([self.rows[i] for i in at], self.columns.at(at), [self.order[i] for i in at], starts)
 
 
 def is_given(value: object) -> bool:

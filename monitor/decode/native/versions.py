@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from itertools import compress
+from itertools import accumulate, compress
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from msgspec import UNSET
 
@@ -148,32 +148,30 @@ class Versions:
         for place, value in enumerate(cast("Sequence[bytes]", values)):
             decoder = self._spellings.get(self._spelling(value), self._current)
             places.setdefault(decoder, []).append(place)
-        rows: list[AnyRow] = []
-        order: list[int] = []
-        used: list[RowDecoder] = []
-        starts: list[int] = []
+        runs: list[_Run] = []
         for decoder, at in places.items():
             if decoder.decode is None:
                 return None
             own = decode_all(decoder.decode, [cast("bytes", values[place]) for place in at])
-            for kept, kept_at in _runs(own, at):
-                used.append(decoder)
-                starts.append(len(rows))
-                rows += kept
-                order += kept_at
-        if len(starts) <= 1:
+            runs += (_Run(decoder, kept, kept_at) for kept, kept_at in _runs(own, at))
+        if len(runs) <= 1:
             return None
-        return self._checked(Grouped(rows, self.columns(rows), order, starts), used)
+        runs.sort(key=lambda run: run.places[0])  # versions are asked for in the order in which they come
+        rows = [row for run in runs for row in run.rows]
+        starts = [0, *accumulate(len(run.rows) for run in runs[:-1])]
+        order = [place for run in runs for place in run.places]
+        found = Grouped(rows, self.columns(rows), order, starts)
+        return found.joined() if self._are_right(found, runs) else None
 
-    def _checked(self, grouped: Grouped, used: Sequence[RowDecoder]) -> Grouped | None:
-        """These rows, None if one of them was decoded with the decoder of another version."""
+    def _are_right(self, grouped: Grouped, runs: Sequence[_Run]) -> bool:
+        """False if one of the rows was decoded with the decoder of another version."""
         model, version, features = grouped.columns.model, grouped.columns.version, grouped.columns.features
-        for decoder, start, end in zip(used, grouped.starts, grouped.ends(), strict=True):
+        for run, start, end in zip(runs, grouped.starts, grouped.ends(), strict=True):
             right = self._decoders.get((model[start], version[start]))
-            is_right = right is decoder or (right is not None and right.shape is None)
+            is_right = right is run.decoder or (right is not None and right.shape is None)
             if not is_right and features[start:end].count(UNSET) < end - start:
-                return None
-        return grouped
+                return False
+        return True
 
     def _decode_safe(
         self, values: Sequence[bytes], outside: Mapping[str, Sequence[object]]
@@ -305,6 +303,14 @@ class Versions:
                 comma = value.find(b",", start + len(field), last)
                 spelling += value[start : last if comma < 0 else comma]
         return spelling
+
+
+class _Run(NamedTuple):
+    """Rows of one version that one decoder has read, and their places among the values, which rise."""
+
+    decoder: RowDecoder
+    rows: Sequence[AnyRow]
+    places: Sequence[int]
 
 
 def _runs(rows: Sequence[AnyRow | None], places: Sequence[int]) -> Iterator[tuple[Sequence[AnyRow], Sequence[int]]]:
