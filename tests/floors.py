@@ -98,8 +98,8 @@ HOUSE: tuple[dict[str, str], ...] = (
         ),
         "registry": "client",
         "sources": (
-            "streams merge_by_time until_offsets copies recordings csv_rows parquet_cells parquet_columns parquet_rows writing "
-            "kinds readers files event_times whole_calls"
+            "streams merge_by_time until_offsets copies recordings csv_rows parquet_cells parquet_columns parquet_rows "
+            "writing kinds readers files event_times whole_calls"
         ),
         "state": (
             "durable codec frozen packing segments part_files checkpoint directory versions finding_trees task_part "
@@ -125,7 +125,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "garbage terminal reference_file reference_files loss_reasons left_out loss_lines lost_events no_ids "
             "outcome_lines performance_lines state_show outputs decoders kafka_source open_source understood "
             "suggesting accepting column_views counted_rows first_pass reference_labels reference_build "
-            "warmup_learning warmup_lines human_lines replay comparing promises model_parts snapshot_builder restoring daemon"
+            "warmup_learning warmup_lines human_lines replay comparing promises model_parts snapshot_builder restoring "
+            "daemon"
         ),
     },
     {  # from Python

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections import deque
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
@@ -89,8 +90,11 @@ class ModelParts:
         self._promises = promises
         self._clock = clock
         self._parts: dict[ModelKey, ModelPart] = {}
-        #: looked at in this round
+        #: of this round: those ahead, None before it begins, and those looked at
+        self._ahead: deque[ModelKey] | None = None
         self._looked_at: set[ModelKey] = set()
+        #: of the first of those ahead, where its part is half made: the evaluation and its figures
+        self._half_made: tuple[ModelKey, Evaluation, Mapping[str, Sequence[Figures]]] | None = None
         self._evaluated: dict[ModelKey, _Evaluated] = {}
         #: mark of the totals, views without and with them
         self._with_totals: dict[ModelKey, tuple[Hashable, tuple[ColumnView, ...], tuple[ColumnView, ...]]] = {}
@@ -121,9 +125,36 @@ class ModelParts:
         return [key for key in named if self._admission.references.of(key) is not None]
 
     def advance(self, seconds: float) -> bool:
-        """Go on with the round until about so many seconds are over, by one part at least; whether all are done."""
+        """Go on with the round until about so many seconds are over, by half a part at least; whether all are done."""
         until = self._clock.monotonic() + seconds
-        return not any(self._look_at(key) and self._clock.monotonic() >= until for key in self.watched())
+        if self._ahead is None:
+            self._ahead = deque(self.watched())
+        while self._ahead:
+            if self._half_make(self._ahead[0]) and self._clock.monotonic() >= until:
+                return False
+            if self._look_at(self._ahead.popleft()) and self._clock.monotonic() >= until:
+                return not self._ahead
+        return True
+
+    def _half_make(self, key: ModelKey) -> bool:
+        """Work out the figures of a new evaluation, a third of the work; whether there was one. Once for each part."""
+        judge = self._judge(key)
+        if judge is None or judge.latest is None or (self._half_made is not None and self._half_made[0] == key):
+            return False
+        known = self._evaluated.get(key)
+        if known is not None and known.evaluation is judge.latest:
+            return False
+        self._half_made = key, judge.latest, judge.judge.figures(judge.latest)
+        return True
+
+    def _figures(self, key: ModelKey, judge: ModelJudge) -> Mapping[str, Sequence[Figures]]:
+        """Of the newest evaluation."""
+        half_made, self._half_made = self._half_made, None
+        if judge.latest is None:
+            return {}
+        if half_made is not None and half_made[0] == key and half_made[1] is judge.latest:
+            return half_made[2]
+        return judge.judge.figures(judge.latest)
 
     def finish(self) -> list[ModelPart]:
         """The parts of all that are watched, those that the round has not come to made first; ends the round."""
@@ -131,6 +162,7 @@ class ModelParts:
         for key in watched:
             self._look_at(key)
         self._looked_at.clear()
+        self._ahead = self._half_made = None
         return [self._parts[key] for key in watched]
 
     def _look_at(self, key: ModelKey) -> bool:
@@ -234,7 +266,7 @@ class ModelParts:
         """The views; rebuilt when there is a new evaluation."""
         known = self._evaluated.get(key)
         if known is None or known.evaluation is not judge.latest:
-            figures = {} if judge.latest is None else judge.judge.figures(judge.latest)
+            figures = self._figures(key, judge)
             columns, others = column_views(judge, figures), other_figures(judge, figures)
             estimated = None if judge.latest is None else judge.estimator.of_windows(judge.latest.windows)[-1]
             newest = newest_figures(judge)

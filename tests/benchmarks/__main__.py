@@ -46,7 +46,6 @@ ALL = (
     "exactly-once",
     "exactly-once-labels",
     "freshness",
-    "scrape",
     "process-memory",
     "side-by-side",
     "bench",

@@ -362,6 +362,7 @@ def test_what_changes_while_a_snapshot_is_made_is_in_the_next() -> None:
     run_to_end(pipeline, source)
     builder.snapshot({})
     more(pipeline, source, "1", 40)
+    assert builder.advance(0) is False, "half of version 1: it has a new evaluation"
     assert builder.advance(0) is False, "version 1 is made, the others have to be looked at"
     more(pipeline, source, "1", 60)
     first = _predictions(builder.snapshot({}))
