@@ -18,7 +18,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -80,11 +80,12 @@ def state_of(config: Path) -> Tree:
 class DaemonProcess:
     """One process, killed at the end of its `with` block if it still runs. Its log is a file next to the settings."""
 
-    def __init__(self, config: Path, *arguments: str) -> None:
+    def __init__(self, config: Path, *arguments: str, command: Sequence[str] = DRIFTD) -> None:
+        """`command` is what runs `driftd`."""
         self.log_file = config.parent / f"daemon-{next(_numbers)}.log"
         with self.log_file.open("wb") as log:
             self._process = subprocess.Popen(
-                [*DRIFTD, "run", "--config", str(config), *arguments],
+                [*command, "run", "--config", str(config), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

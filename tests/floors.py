@@ -131,8 +131,8 @@ HOUSE: tuple[dict[str, str], ...] = (
             "garbage terminal reference_file reference_import reference_files loss_reasons left_out loss_lines "
             "lost_events no_ids outcome_lines performance_lines state_show outputs decoders kafka_source open_source "
             "understood suggesting accepting telling column_views counted_rows first_pass reference_labels "
-            "reference_build "
-            "warmup_learning warmup_lines human_lines replay comparing promises snapshot_builder restoring daemon"
+            "reference_build warmup_learning warmup_lines human_lines replay comparing promises model_parts "
+            "snapshot_builder restoring daemon"
         ),
     },
     {  # from Python, and what was told, read again

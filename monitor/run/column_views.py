@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from monitor.findings import Figures, FindingKey
 from monitor.judge.causes.cause import Evaluation
 from monitor.judge.model import ModelJudge
 from monitor.judge.windows.all_values import distances, in_reference, in_window
+from monitor.judge.windows.prepared_reference import PreparedReference
 from monitor.publish.snapshot import ColumnView
 from monitor.stats.bins.reference_bins import QUALITY_COUNTS
 
@@ -21,14 +23,20 @@ BySubject = Mapping[str, Sequence[Figures]]
 
 def column_views(judge: ModelJudge, figures: BySubject) -> tuple[ColumnView, ...]:
     """One view for each column from the newest evaluation, with those figures; without totals."""
-    reasons = judge.judge.ticket_reasons()
+    prepared, evaluation, reasons = judge.prepared, judge.latest, judge.judge.ticket_reasons()
+    if "column_views" not in prepared.kept:
+        prepared.kept["column_views"] = tuple(_of_reference(judge, at) for at in range(len(prepared.columns)))
+    views = cast("tuple[ColumnView, ...]", prepared.kept["column_views"])
+    newest: list[_Newest] = [{} for _ in views] if evaluation is None else _newest(judge, evaluation)
     return tuple(
         replace(
-            _view(judge, at, figures.get(name, ())),
-            ticket_reason=reasons[name].word if name in reasons else "",
-            ticket_text=reasons[name].text if name in reasons else "",
+            view,
+            **of_it,
+            figures=tuple(figures.get(view.name, ())),
+            ticket_reason=reasons[view.name].word if view.name in reasons else "",
+            ticket_text=reasons[view.name].text if view.name in reasons else "",
         )
-        for at, name in enumerate(judge.prepared.subjects)
+        for view, of_it in zip(views, newest, strict=True)
     )
 
 
@@ -61,42 +69,57 @@ def with_totals(
     )
 
 
-def _view(judge: ModelJudge, at: int, figures: Sequence[Figures]) -> ColumnView:
-    prepared, evaluation = judge.prepared, judge.latest
-    column, width = prepared.columns[at], prepared.width
-    shown = -1 if evaluation is None else shown_window(judge, evaluation, prepared.subjects[at])
+def _of_reference(judge: ModelJudge, at: int) -> ColumnView:
+    """A column while nothing came."""
+    prepared = judge.prepared
+    column = prepared.columns[at]
     labels, beyond = judge.policy.of_column(column).labels(column.bins), column.bins.beyond()
     first, last = (beyond[:1], beyond[1:]) if prepared.ordered[at] else ((), beyond)
-    live, events = np.zeros(width + len(QUALITY_COUNTS), np.int64), 1
-    if evaluation is not None:
-        live = evaluation.windows.counts[shown, at]
-        events = max(int(prepared.carried(evaluation.windows.counts[shown])[at]), 1)
-    reference_events = max(float(prepared.events[at]), 1.0)
     return ColumnView(
         name=prepared.subjects[at],
         role=column.role,
         kind=column.kind,
         bins=(*first, *labels, *last),
         reference=tuple(in_reference(prepared, at).tolist()),
-        live=tuple(0 for _ in (*labels, *beyond))
-        if evaluation is None
-        else tuple(in_window(prepared, evaluation.windows, shown, at).tolist()),
-        live_since_us=None
-        if evaluation is None or shown == len(evaluation.windows.lengths) - 1
-        else evaluation.windows.start_us(shown),
-        quality_counts=tuple(
-            (
-                quality_count,
-                float(prepared.quality_counts[at, slot] / reference_events),
-                float(live[width + slot] / events),
-            )
-            for slot, quality_count in enumerate(QUALITY_COUNTS)
-            if prepared.tested_quality[at, slot]
-        ),
-        distances=() if evaluation is None else tuple(_distances(judge, evaluation, at)),
-        figures=tuple(figures),
+        live=tuple(0 for _ in (*labels, *beyond)),
+        quality_counts=tuple(_quality_shares(prepared, at, np.zeros(len(QUALITY_COUNTS), np.int64), 1)),
         unwatched=prepared.reference.unwatched_reason(column),
     )
+
+
+class _Newest(TypedDict, total=False):
+    live: tuple[int, ...]
+    live_since_us: int | None
+    quality_counts: tuple[tuple[str, float, float], ...]
+    distances: tuple[tuple[str, float], ...]
+
+
+def _newest(judge: ModelJudge, evaluation: Evaluation) -> list[_Newest]:
+    """By column what an evaluation says of it."""
+    prepared, windows = judge.prepared, evaluation.windows
+    longest, carried = len(windows.lengths) - 1, [prepared.carried(counts) for counts in windows.counts]
+    measured, found = distances(prepared, windows, longest), list[_Newest]()
+    for at, subject in enumerate(prepared.subjects):
+        shown = shown_window(judge, evaluation, subject)
+        live, events = windows.counts[shown, at, prepared.width :], max(int(carried[shown][at]), 1)
+        one: _Newest = {
+            "live": tuple(in_window(prepared, windows, shown, at).tolist()),
+            "live_since_us": None if shown == longest else windows.start_us(shown),
+            "quality_counts": tuple(_quality_shares(prepared, at, live, events)),
+            "distances": tuple((name, value) for name, value in measured[at].items() if not math.isnan(value)),
+        }
+        found.append(one)
+    return found
+
+
+def _quality_shares(
+    prepared: PreparedReference, at: int, live: NDArray[np.int64], events: int
+) -> Iterator[tuple[str, float, float]]:
+    """(name, share in the reference, share in the window) of the tested quality counts; `live` are the window's."""
+    reference_events = max(float(prepared.events[at]), 1.0)
+    for slot, name in enumerate(QUALITY_COUNTS):
+        if prepared.tested_quality[at, slot]:
+            yield name, float(prepared.quality_counts[at, slot] / reference_events), float(live[slot] / events)
 
 
 def shown_window(judge: ModelJudge, evaluation: Evaluation, subject: str) -> int:
@@ -111,9 +134,3 @@ def shown_window(judge: ModelJudge, evaluation: Evaluation, subject: str) -> int
     if began is None:
         return longest
     return max((at for at in range(longest + 1) if windows.start_us(at) >= began), default=0)
-
-
-def _distances(judge: ModelJudge, evaluation: Evaluation, at: int) -> Iterator[tuple[str, float]]:
-    for name, value in distances(judge.prepared, evaluation.windows, len(evaluation.windows.lengths) - 1, at).items():
-        if not math.isnan(value):
-            yield name, value

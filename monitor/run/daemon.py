@@ -49,6 +49,9 @@ _log = get_log(__name__)
 _T = TypeVar("_T")
 
 SNAPSHOT_SECONDS: Final = 0.5
+#: of a turn that read records, for the parts of the next snapshot; the last of them begins within it, and one takes up
+#: to 4 ms
+PART_SECONDS: Final = 0.001
 #: seconds between two steps of a promise, which take a few milliseconds each; and while records come, so that
 #: reading them is held up for some 3 % of the time only
 PROMISE_SECONDS: Final = 0.05
@@ -128,7 +131,9 @@ class Daemon:
             if begun:
                 acts = TakenActs(self._settings, self._fleet, saved_us)
                 stack.callback(acts.close)
-                snapshot_builder = SnapshotBuilder(self._settings, self._admission, pipeline, self._fleet, outputs)
+                snapshot_builder = SnapshotBuilder(
+                    self._settings, self._admission, pipeline, self._fleet, outputs, self._clock
+                )
                 try:
                     self._turn_until_stopped(pipeline, source, snapshot_builder, acts, stack)
                 except LearningStopped:
@@ -300,8 +305,9 @@ class Daemon:
             self._log_missed()
             snapshot_builder.log_losses()
             if self._clock.monotonic() - shown_at >= SNAPSHOT_SECONDS:
-                shown_at = self._clock.monotonic()
-                self._show(source, snapshot_builder, pipeline.not_read_on())
+                if not read or snapshot_builder.advance(PART_SECONDS):
+                    shown_at = self._clock.monotonic()
+                    self._show(source, snapshot_builder, pipeline.not_read_on())
                 pipeline.time.passed(PUBLISH)
             elif self._clock.monotonic() - promised_at >= _promise_pause(read) and snapshot_builder.promise():
                 promised_at = self._clock.monotonic()

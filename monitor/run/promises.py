@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +16,8 @@ from monitor.stats.testing.promise import ModelPromise
 
 #: snapshots between two renewals: one takes some 150 ms of the loop that reads events, in steps
 SNAPSHOTS_BETWEEN: Final = 10
+#: promises that one step looks at to see whether they still hold
+REVIEWED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Promises:
         self._known: dict[ModelKey, tuple[_Basis, ModelPromise]] = {}
         self._begun: tuple[ModelKey, _Basis, Generator[None, None, ModelPromise]] | None = None
         self._waited = 0
+        #: those that have to be looked at, the one computed longest ago first
+        self._to_review: deque[ModelKey] = deque()
 
     def forget(self, key: ModelKey) -> None:
         """The model version got another reference, or is retired."""
@@ -52,7 +57,7 @@ class Promises:
         return None if known is None else known[1]
 
     def renew(self) -> None:
-        """Begin one that is missing; else, every `SNAPSHOTS_BETWEEN` calls, the oldest one that no longer holds."""
+        """Begin one that is missing; else, every `SNAPSHOTS_BETWEEN` calls, look for the oldest one out of date."""
         if self._begun is not None:
             return
         judges = {key: judge for key, judge in self._fleet.judges.items() if judge.latest is not None}
@@ -61,16 +66,12 @@ class Promises:
         if missing is not None:
             self._begin(missing, judges[missing])
         elif self._waited >= SNAPSHOTS_BETWEEN:
-            self._waited = 0
-            for key in [key for key in self._known if key in judges]:
-                if not self._known[key][0].is_like(self._basis(key, judges[key])):
-                    self._begin(key, judges[key])
-                    return
+            self._waited, self._to_review = 0, deque(key for key in self._known if key in judges)
 
     def step(self) -> bool:
         """Compute the next part of what was begun; whether there was anything to do."""
         if self._begun is None:
-            return False
+            return self._review()
         key, basis, steps = self._begun
         try:
             next(steps)
@@ -79,6 +80,18 @@ class Promises:
             self._known[key] = basis, done.value
             self._begun = None
         return True
+
+    def _review(self) -> bool:
+        """Look at some, and begin the first that no longer holds; whether there was any to look at."""
+        some = [self._to_review.popleft() for _ in range(min(REVIEWED, len(self._to_review)))]
+        for key in some:
+            judge, known = self._fleet.judges.get(key), self._known.get(key)
+            if judge is None or judge.latest is None or known is None or known[0].is_like(self._basis(key, judge)):
+                continue
+            self._begin(key, judge)
+            self._to_review.clear()
+            break
+        return bool(some)
 
     def _begin(self, key: ModelKey, judge: ModelJudge) -> None:
         basis = self._basis(key, judge)

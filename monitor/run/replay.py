@@ -283,6 +283,7 @@ def _estimate_line(judge: ModelJudge, windows: Windows, window: int, estimated: 
 def window_lines(judge: ModelJudge, windows: Windows, window: int) -> Iterator[dict[str, Any]]:
     """One `window` line for each subject: counts, quality counts and distances."""
     prepared, span = judge.prepared, windows.spans[window]
+    measured = distances(prepared, windows, window)
     for at, column in enumerate(prepared.columns):
         counts = column.bins.labelled(windows.counts[window, at])
         quality_counts = windows.counts[window, at, prepared.width :].tolist()
@@ -295,10 +296,7 @@ def window_lines(judge: ModelJudge, windows: Windows, window: int) -> Iterator[d
             "window": {"start": rfc3339(span.start_us), "end": rfc3339(span.end_us), "events": span.events},
             "bins": counts.tolist(),
             **dict(zip(QUALITY_COUNTS, quality_counts, strict=True)),
-            "distances": {
-                name: None if math.isnan(value) else value
-                for name, value in distances(prepared, windows, window, at).items()
-            },
+            "distances": {name: None if math.isnan(value) else value for name, value in measured[at].items()},
         }
 
 

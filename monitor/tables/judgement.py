@@ -167,7 +167,7 @@ def _column_row(judge: ModelJudge, total: Tally, at: int, findings: Sequence[Lin
         "reference_mean": column.center if numeric else math.nan,
         "mean": moments(column, counts, sums, width).mean if numeric else math.nan,
         **{
-            name: distance(*everywhere) if numeric or name not in ORDERED_ONLY else math.nan
+            name: float(distance(*everywhere)) if numeric or name not in ORDERED_ONLY else math.nan
             for name, distance in DISTANCES.items()
         },
         "reference_bins": everywhere[0].tolist(),

@@ -47,7 +47,6 @@ ALL = (
     "exactly-once",
     "exactly-once-labels",
     "freshness",
-    "scrape",
     "process-memory",
     "bridge",
     "side-by-side",

@@ -13,6 +13,7 @@ On a real Kafka with the daemon as a process; in every stream each model has one
 from __future__ import annotations
 
 import argparse
+import gzip
 import http.client
 import math
 import os
@@ -73,6 +74,8 @@ class Scrape:
     took: float
     ended: float
     page: bytes
+    #: bytes as they came
+    size: int
 
     def samples(self, name: str) -> list[float]:
         """The values of one series."""
@@ -224,16 +227,17 @@ def delays_of(bootstrap: str, port: int, numbers: Sequence[int]) -> Iterator[flo
         yield shown.ended - acknowledged[-1]
 
 
-def scrape(port: int) -> Scrape:
+def scrape(port: int, *, packed: bool = False) -> Scrape:
+    """With `packed` as gzip, which Prometheus asks for."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     began = time.monotonic()
     try:
-        connection.request("GET", "/metrics")
-        page = connection.getresponse().read()
+        connection.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"} if packed else {})
+        sent = connection.getresponse().read()
     finally:
         connection.close()
     ended = time.monotonic()
-    return Scrape(ended - began, ended, page)
+    return Scrape(ended - began, ended, gzip.decompress(sent) if packed else sent, len(sent))
 
 
 def _scrapes(port: int, number: int, until: float = float("inf")) -> list[Scrape]:

@@ -1,10 +1,11 @@
 """`driftd run` as a process, measured from outside; prints one JSON line of figures.
 
-usage: python -m tests.benchmarks.served_child scrape CONFIG EVENTS EVERY
+usage: python -m tests.benchmarks.served_child scrape CONFIG EVENTS EVERY FORM
        python -m tests.benchmarks.served_child fresh CONFIG EVENTS BOOTSTRAP
        python -m tests.benchmarks.served_child pair EVENTS CONFIG [CONFIG]
 
-`scrape` reads a backlog to its end while /metrics is fetched every so many seconds, or not at all (0). `fresh` is of a
+`scrape` reads a backlog to its end while /metrics is fetched every so many seconds, or not at all (0), as `gzip` or
+`plain`; it also tells how long the turns of the loop were, and how long its thread waited in one. `fresh` is of a
 daemon at rest that gets one event at a time. `pair` runs one daemon_child or two of them at once, each with its own
 topic of EVENTS records. CPU and memory are what the system says of the process, from its start of reading on.
 """
@@ -34,30 +35,37 @@ def figures(name: str, events: int, wall: float, cpu: float, **more: object) -> 
     return {"name": name, "events": events, "wall_s": round(wall, 3), "cpu_s": round(cpu, 3), **more}
 
 
-def worked_off(daemon: DaemonProcess, every: float) -> list[Scrape]:
+def worked_off(daemon: DaemonProcess, every: float, *, packed: bool) -> list[Scrape]:
     """The scrapes that were made until the daemon is ready, which it is with nothing left to read."""
-    made: list[Scrape] = []
+    made, port = list[Scrape](), daemon.port
     next_at, deadline = time.monotonic() + every, time.monotonic() + BACKLOG_SECONDS
     while daemon.get("/readyz")[0] != 200:
         assert time.monotonic() < deadline, f"the backlog was not read within {BACKLOG_SECONDS:g} s"
         if every and time.monotonic() >= next_at:
-            made.append(scrape(daemon.port))
+            made.append(scrape(port, packed=packed))
             next_at += every
         time.sleep(LOOKED_EVERY)
     return made
 
 
-def scraped(config: Path, events: int, every: float) -> Figures:
+def scraped(config: Path, events: int, every: float, *, packed: bool) -> Figures:
+    turns = config.parent / "turns.json"
+    command = (sys.executable, "-m", "tests.benchmarks.turns_child", str(turns))
     # a run before has moved the offsets of the group
-    with DaemonProcess(config, "--accept-loss") as daemon:
+    with DaemonProcess(config, "--accept-loss", command=command) as daemon:
         daemon.wait_for("reading")
         began, cpu = time.monotonic(), cpu_seconds(daemon.pid)
-        made = worked_off(daemon, every)
+        made = worked_off(daemon, every, packed=packed)
         wall, spent = time.monotonic() - began, cpu_seconds(daemon.pid) - cpu
         last = shown(daemon, events)
         more: dict[str, object] = {"series": last.series, "dropped": sum(last.samples("driftd_series_dropped"))}
         more |= _times([one.took for one in made])
-        return figures("scraped", events, wall, spent, rss_mb=float(memory_mb(daemon.pid)[1]), **more)
+        if made:
+            more["bytes"] = made[-1].size
+        memory = float(memory_mb(daemon.pid)[1])
+        daemon.stop()
+    more |= json.loads(turns.read_text(encoding="utf-8"))
+    return figures("scraped", events, wall, spent, rss_mb=memory, **more)
 
 
 def shown(daemon: DaemonProcess, events: int) -> Scrape:
@@ -125,7 +133,7 @@ def main(arguments: Sequence[str]) -> int:
     assert (PROC / "self" / "status").is_file(), "CPU and memory of another process are only told by /proc"
     what, *more = arguments
     if what == "scrape":
-        made = scraped(Path(more[0]), int(more[1]), float(more[2]))
+        made = scraped(Path(more[0]), int(more[1]), float(more[2]), packed=more[3] == "gzip")
     elif what == "fresh":
         made = fresh(Path(more[0]), int(more[1]), more[2])
     else:

@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 import pytest
 
+from monitor.events import ModelKey
 from monitor.findings import Figures, FindingKey, Span
 from monitor.judge.causes.cause import Candidate, Cause, CauseName, Evaluation
 from monitor.judge.fleet import Fleet
@@ -241,7 +242,7 @@ def test_the_columns_of_a_model_are_the_same_while_nothing_comes_and_no_others_t
         ended = source.ended()
         pipeline.turn()
         fresh = SnapshotBuilder(TREE, admission_of(TREE, credit_reference()), *_parts(pipeline), outputs)
-        fresh._before.clear()
+        fresh._parts._before.clear()
         first, second = snapshot_builder.snapshot({}).models[0], snapshot_builder.snapshot({}).models[0]
         assert first.columns is second.columns
         assert first.columns == fresh.snapshot({}).models[0].columns
@@ -305,3 +306,80 @@ def test_informational_findings_and_events_of_other_versions_are_shown() -> None
     assert snapshot.unwatched == (
         '2 events in events: version "9" of credit is not watched: models[0].versions lists "1"',
     )
+
+
+MANY = settings()
+VERSIONS = tuple(f"{number}" for number in range(1, 5))
+
+
+def many_begun(events: int) -> tuple[Pipeline, MemorySource, SnapshotBuilder]:
+    """A stream of several versions in turn, each compared with a reference of its own."""
+    stream = [one | {"version": VERSIONS[at % len(VERSIONS)]} for at, one in enumerate(Credit(events, seed=3))]
+    references = [replace(credit_reference(), key=ModelKey("credit", version)) for version in VERSIONS]
+    admission, source = admission_of(MANY, *references), MemorySource({EVENTS: stream}, chunk=40)
+    pipeline, _ = pipeline_of(MANY, admission, source)
+    outputs = cast("KafkaOutputs", _Outputs())
+    return pipeline, source, SnapshotBuilder(MANY, admission, pipeline, cast("Fleet", pipeline.fleet), outputs)
+
+
+def test_a_snapshot_made_over_many_turns_ends_as_one_made_at_once_and_no_count_goes_back() -> None:
+    pipeline, source, slow = many_begun(8_000)
+    other, other_source, at_once = many_begun(8_000)
+    before: dict[ModelKey, tuple[int, int, float, int]] = {}
+    rounds, turns = 0, 0
+    while not source.ended():
+        pipeline.turn()
+        turns += 1
+        if not slow.advance(0):
+            continue
+        rounds += 1
+        for model in (shown := slow.snapshot({})).models:
+            bins = sum(sum(column.total) for column in model.columns)
+            counts = model.predictions, model.pages, model.expected_false_pages, bins
+            assert all(now >= then for now, then in zip(counts, before.get(model.key, counts), strict=True))
+            before[model.key] = counts
+        assert {one.key for one in shown.models} >= set(before)
+    assert 1 < rounds < turns / 2, "snapshots were made over several turns"
+    pipeline.turn()
+    run_to_end(other, other_source)
+    slow.advance(0)  # of the last turn; the others are made with the snapshot
+    last, fresh = slow.snapshot({}), at_once.snapshot({})
+    by_key = {model.key: model for model in fresh.models}
+    assert {model.key: model for model in last.models} == by_key
+    assert (last.incidents, last.findings, last.ended) == (fresh.incidents, fresh.findings, fresh.ended)
+    assert {model.predictions for model in last.models} == {2_000}
+
+
+def more(pipeline: Pipeline, source: MemorySource, version: str, number: int) -> None:
+    """Events of one version behind those that came."""
+    begin = (cast("Event", source.records[EVENTS][-1])["ts"] - START_US) / 1e6 + 1
+    source.records[EVENTS].extend(one | {"version": version} for one in Credit(number, seed=number, begin=begin))
+    run_to_end(pipeline, source)
+
+
+def test_what_changes_while_a_snapshot_is_made_is_in_the_next() -> None:
+    pipeline, source, builder = many_begun(4_000)
+    run_to_end(pipeline, source)
+    builder.snapshot({})
+    more(pipeline, source, "1", 40)
+    assert builder.advance(0) is False, "half of version 1: it has a new evaluation"
+    assert builder.advance(0) is False, "version 1 is made, the others have to be looked at"
+    more(pipeline, source, "1", 60)
+    first = _predictions(builder.snapshot({}))
+    assert first == {"1": 1_040, "2": 1_000, "3": 1_000, "4": 1_000}
+    assert builder.advance(0) is False
+    assert _predictions(builder.snapshot({})) == first | {"1": 1_100}
+
+
+def test_what_did_not_change_is_the_same_object_in_the_next_snapshot() -> None:
+    pipeline, source, builder = many_begun(4_000)
+    run_to_end(pipeline, source)
+    first = {model.key: model for model in builder.snapshot({}).models}
+    more(pipeline, source, "2", 40)
+    second = {model.key: model for model in builder.snapshot({}).models}
+    assert {key.version for key in first if first[key] is not second[key]} == {"2"}
+    assert builder.advance(0), "nothing is to be made"
+
+
+def _predictions(snapshot: Snapshot) -> dict[str, int]:
+    return {model.key.version: model.predictions for model in snapshot.models}

@@ -43,14 +43,25 @@ def in_window(prepared: PreparedReference, windows: Windows, window: int, column
     return prepared.columns[column].bins.everywhere(windows.counts[window, column], below)
 
 
-def distances(prepared: PreparedReference, windows: Windows, window: int, column: int) -> dict[str, float]:
-    """Every distance of a window from the reference, NaN where one of them is empty."""
-    reference, live = in_reference(prepared, column), in_window(prepared, windows, window, column)
-    return {
-        name: distance(reference, live)
-        for name, distance in DISTANCES.items()
-        if prepared.ordered[column] or name not in ORDERED_ONLY
-    }
+def distances(prepared: PreparedReference, windows: Windows, window: int) -> list[dict[str, float]]:
+    """By column every distance of a window from the reference, NaN where one of them is empty.
+
+    Columns that have as many bins are measured together: one by one takes ten times as long.
+    """
+    sides = [
+        (in_reference(prepared, at), in_window(prepared, windows, window, at)) for at in range(len(prepared.columns))
+    ]
+    found: list[dict[str, float]] = [{} for _ in sides]
+    alike: dict[tuple[bool, int], list[int]] = {}
+    for at, (reference, _) in enumerate(sides):
+        alike.setdefault((bool(prepared.ordered[at]), len(reference)), []).append(at)
+    for (ordered, _), places in alike.items():
+        reference, live = (np.stack([sides[at][side] for at in places]) for side in (0, 1))
+        for name, distance in DISTANCES.items():
+            if ordered or name not in ORDERED_ONLY:
+                for at, value in zip(places, distance(reference, live).tolist(), strict=True):
+                    found[at][name] = value
+    return found
 
 
 def mean_outside(column: Column, sums: Ints) -> float:

@@ -12,20 +12,30 @@ from tests.benchmarks.sets.place import DIFFERENT, GAP_MS, Place, Set, Stream, w
 from tests.benchmarks.side_by_side import Program
 
 CHILD: Final = (sys.executable, "-m", "tests.benchmarks.served_child")
-#: models of 25 features that have somewhat more than 10,000 series, and a limit that shows all of them
+#: models of 25 features, a thousand series each, and a limit that shows all of them
 MODELS: Final = 10
-SERIES: Final = 20_000
+MANY: Final = 100
+SERIES: Final = 200_000
+NOBODY: Final = "nobody scrapes"
+#: seconds between two scrapes, and their form: Prometheus asks for gzip
+SCRAPED: Final = (
+    (NOBODY, 0.0, "gzip"),
+    ("a scrape each second", 1.0, "gzip"),
+    ("a scrape each second, not compressed", 1.0, "plain"),
+    ("four scrapes a second", 0.25, "gzip"),
+)
 
 
 def scrapes(place: Place) -> Iterator[Program]:
     """A longer backlog, so that there are some scrapes of it."""
     events = place.events(1_000_000)
-    stream = place.stream("scraped", events, MODELS, codec="lz4")
-    first = "nobody scrapes"
-    for name, every in ((first, 0.0), ("a scrape each second", 1.0), ("four scrapes a second", 0.25)):
-        config = place.config(name, [stream.topic], stream, limits={"series": SERIES})
-        command = [*CHILD, "scrape", str(config), str(events), str(every)]
-        yield Program(name, command, "" if name is first else first, without_state(config))
+    for models, words in ((MODELS, ""), (MANY, f", {MANY} models")):
+        stream = place.stream(f"scraped-{models}", events, models, codec="lz4")
+        for name, every, form in SCRAPED:
+            config = place.config(name + words, [stream.topic], stream, limits={"series": SERIES})
+            command = [*CHILD, "scrape", str(config), str(events), str(every), form]
+            against = "" if name is NOBODY else NOBODY + words
+            yield Program(name + words, command, against, without_state(config))
 
 
 def rest(place: Place) -> Iterator[Program]:
@@ -65,9 +75,18 @@ def _half(place: Place, number: int, events: int) -> Stream:
 SETS: Final = (
     Set(
         "scrape",
-        "a backlog of 10 models of 25 features; CPU in ratio to nobody scraping",
+        "a backlog of 10 models of 25 features, or 100; CPU in ratio to nobody scraping. Waited: the loop's thread in "
+        "one turn, for the interpreter, a processor or Kafka",
         scrapes,
-        {"p50_ms": "median ms", "p99_ms": "99 % ms", "series": "series", "dropped": "groups left out"},
+        {
+            "p50_ms": "median ms",
+            "p99_ms": "99 % ms",
+            "bytes": "bytes",
+            "series": "series",
+            "turn_most_ms": "longest turn ms",
+            "waited_p99_ms": "waited, 99 % ms",
+            "waited_most_ms": "most ms",
+        },
     ),
     Set(
         "rest",

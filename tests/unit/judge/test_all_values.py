@@ -46,7 +46,7 @@ def test_distances_are_those_of_all_values(reference: list[float], live: list[fl
     counts = [np.bincount(side, minlength=len(borders) + 1) for side in sides]
     assert in_reference(prepared, 0).tolist() == counts[0].tolist()
     assert in_window(prepared, windows, 0, 0).tolist() == counts[1].tolist()
-    found = distances(prepared, windows, 0, 0)
+    (found,) = distances(prepared, windows, 0)
     assert found["ks"] == pytest.approx(ks_2samp(sides[0], sides[1], method="asymp").statistic, abs=1e-12)
     expected = float(jensenshannon(counts[0].astype(float), counts[1].astype(float), base=2))
     assert found["jensen_shannon"] == pytest.approx(0 if np.isnan(expected) else expected, abs=1e-7)
@@ -55,7 +55,7 @@ def test_distances_are_those_of_all_values(reference: list[float], live: list[fl
 def test_the_worst_drift_is_the_largest_distance() -> None:
     prepared = baseline_of(np.random.default_rng(1).normal(size=5_000))
     live = np.random.default_rng(2).normal(size=500) + 40
-    found = distances(prepared, window_of(1, (Block(0, 1, tally_of(prepared.columns[0], live)),)), 0, 0)
+    (found,) = distances(prepared, window_of(1, (Block(0, 1, tally_of(prepared.columns[0], live)),)), 0)
     assert found["psi"] > 5
     assert [found[name] for name in ("ks", "linf", "hellinger", "jensen_shannon")] == pytest.approx([1] * 4, abs=0.9e-1)
 
@@ -65,7 +65,7 @@ def test_never_seen_categories_count_in_a_distance() -> None:
     tally = Tally.empty(1, 2)
     tally.counts[0, 2 + UNSEEN] = 80
     tally.counts[0, 0] = 20
-    found = distances(PreparedReference.of(made), window_of(1, (Block(0, 1, tally),)), 0, 0)
+    (found,) = distances(PreparedReference.of(made), window_of(1, (Block(0, 1, tally),)), 0)
     assert found["linf"] == pytest.approx(0.8)
 
 

@@ -79,6 +79,16 @@ def test_the_distance_of_equal_shares_is_zero(pair: tuple[Ints, Ints]) -> None:
         assert distance(pair[0], 3 * pair[0]) == pytest.approx(0, abs=1e-7), name
 
 
+@settings(deadline=None)
+@given(st.lists(pairs().filter(lambda pair: len(pair[0]) >= 2), min_size=1, max_size=5))
+def test_many_at_once_are_each_alone(some: list[tuple[Ints, Ints]]) -> None:
+    bins = min(len(reference) for reference, _ in some)
+    sides = [np.stack([pair[side][:bins] for pair in some]) for side in (0, 1)]  # a side may be empty then
+    for name, distance in DISTANCES.items():
+        alone = [float(distance(reference, window)) for reference, window in zip(*sides, strict=True)]
+        assert distance(*sides).tolist() == pytest.approx(alone, abs=1e-12, nan_ok=True), name
+
+
 @pytest.mark.parametrize("name", sorted(DISTANCES))
 def test_an_empty_side_is_at_no_distance(name: str) -> None:
     nothing, some = np.zeros(3, np.int64), np.array([1, 2, 3])
