@@ -1,4 +1,5 @@
-"""Has the platforms' own packages read what `driftd export` writes, and the alert topic, each in an environment of locked versions.
+"""Has the platforms' own packages read what `driftd export` writes, and the alert topic, each in an environment of
+locked versions.
 
 What is written is kept in `exported`, what they understood in `read`; the quick tests compare the first with what is
 written today. `python -m tests.platforms.read [--keep] [--environments FOLDER] sagemaker tfdv ...`

@@ -16,7 +16,7 @@ from monitor.exports.forms import FORMS
 from monitor.findings import PAGE, Transition
 from monitor.kafka.cloud_events import BINARY
 from tests.engine import settings
-from tests.told import days, story, recording, records_of
+from tests.told import days, recording, records_of, story
 
 #: a name that headers of HTTP have to escape
 ODD: Final = ModelKey('crédit "€" 100 %', "1")
