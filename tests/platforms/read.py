@@ -1,4 +1,5 @@
-"""Has the platforms' own packages read what `driftd export` writes, each in an environment of locked versions.
+"""Has the platforms' own packages read what `driftd export` writes, and the alert topic, each in an environment of
+locked versions.
 
 What is written is kept in `exported`, what they understood in `read`; the quick tests compare the first with what is
 written today. `python -m tests.platforms.read [--keep] [--environments FOLDER] sagemaker tfdv ...`
@@ -28,9 +29,10 @@ READERS: Final = {
     "openlineage": "openlineage_events.py",
     "vertex": "vertex_alerts.py",
     "mlflow": "mlflow_server.py",
+    "knative": "knative_triggers.py",
 }
 #: the lock of a form, where it has another name
-LOCKS: Final = {"tfdv": "tensorflow-metadata"}
+LOCKS: Final = {"tfdv": "tensorflow-metadata", "knative": "cloudevents"}
 SETTINGS: Final = "inputs: [{topic: events}]\nmodels: [{name: credit, reference: credit.json}]\n"
 
 

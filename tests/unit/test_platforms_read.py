@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.platforms.exported import HERE, samples
+from monitor.findings import PAGE, Transition
+from monitor.kafka.alerts import messages_of
+from monitor.kafka.cloud_events import BINARY
+from tests.platforms.exported import HERE, on_topic, samples
 from tests.platforms.read import READ
 from tests.told import every_kind
 
@@ -57,3 +60,22 @@ def test_mlflow_tagged_the_version_and_logged_each_figure_once_though_it_was_tol
     assert set(read["tags"]) == {f"driftd.{name}" for name in TAGS}
     assert len(read["figures"]) == 3 * len(every_kind())
     assert read["said_again"] is True
+
+
+def test_knative_passes_on_what_a_trigger_wants_and_the_event_is_whole() -> None:
+    read = understood("knative")
+    told = on_topic()
+    incidents = [one for one in told if isinstance(one, Transition)]
+    pages = [one for one in incidents if one.severity == PAGE]
+    wanted = {"all": told, "incidents": incidents, "pages": pages}
+    wanted["pages that begin"] = [one for one in pages if one.transition == "opened"]
+    assert {name: [line.rpartition(" io.driftd.")[0] for line in lines] for name, lines in read.items()} == {
+        **{name: [one.id for one in lines] for name, lines in wanted.items()},
+        "another case": [],
+        "another severity": [],
+    }
+    for one, line in zip(incidents, read["incidents"], strict=True):
+        headers = dict(next(messages_of(one, "alerts", "driftd", 0, None, BINARY)).headers)
+        names = ("ce_id", "ce_type", "ce_subject", "ce_severity", "ce_transition")
+        of_id, of_type, subject, severity, transition = (headers[name].decode() for name in names)
+        assert line == f"{of_id} {of_type} of {subject} {severity} {transition}: transition"

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from monitor.judge.causes.catalog import CAUSES
+from monitor.kafka.cloud_events import BINARY, INCIDENT, STRUCTURED
+from tests.told import records_of, story
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "docs" / "examples" / "retraining"
@@ -94,3 +96,17 @@ def test_pages_that_a_new_model_may_mend(transition: dict[str, Any], wanted: boo
 
 def test_the_causes_are_those_that_driftd_names() -> None:
     assert {name.name for cause in CAUSES for name in cause.names} >= recipe("alert_topic").CAUSES
+
+
+@pytest.mark.parametrize("mode", [STRUCTURED, BINARY])
+def test_events_are_read_as_they_are_written(mode: str) -> None:
+    event_in = recipe("alert_topic").event_in
+    for told, record in zip(story(), records_of(story(), mode=mode), strict=True):
+        attributes, data = event_in([*record.headers], record.value)
+        assert attributes["id"] == told.id
+        assert data == json.loads(json.dumps(told.to_json()))
+        assert (attributes["type"] == INCIDENT) is (data["kind"] == "transition")
+
+
+def test_a_record_without_a_value_is_no_page() -> None:
+    assert recipe("alert_topic").event_in([], None) == ({}, {})

@@ -17,6 +17,13 @@ def is_wanted(transition: dict) -> bool:
     return begins and transition["severity"] == "page" and bool(causes) and causes <= CAUSES
 
 
+def event_in(headers: list[tuple[str, bytes]], value: bytes | None) -> tuple[dict, dict]:
+    """Attributes and data of the event in a record, whichever way `outputs.cloudevents` has them written."""
+    content = json.loads(value) if value else {}
+    attributes = {name[3:]: text.decode() for name, text in headers if name.startswith("ce_")}
+    return (attributes, content) if attributes else (content, content.get("data", {}))
+
+
 def pages(group: str) -> Iterator[tuple[str, dict]]:
     """The id of each page, to name what it starts (a transition may come twice under the same id), and its transition.
 
@@ -30,7 +37,7 @@ def pages(group: str) -> Iterator[tuple[str, dict]]:
         auto_offset_reset="earliest",
     )
     for message in consumer:
-        event = json.loads(message.value) if message.value else {}
-        if event.get("type") == "io.driftd.incident" and is_wanted(event["data"]):
-            yield event["id"], event["data"]
+        attributes, data = event_in(message.headers, message.value)
+        if attributes.get("type") == "io.driftd.incident" and is_wanted(data):
+            yield attributes["id"], data
         consumer.commit()

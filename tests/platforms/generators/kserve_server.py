@@ -9,9 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from import_made_by import write_made_by
 from kserve import InferInput, InferOutput, InferRequest, InferResponse, Model, ModelServer
 from traffic import (
     KINDS,
@@ -37,6 +40,12 @@ class Scorer(Model):  # type: ignore[misc]  # from a library without types here
     def __init__(self) -> None:
         super().__init__("credit")
         self.ready = True
+
+    async def get_input_types(self) -> list[dict[str, Any]]:
+        return [{"name": name, "datatype": KINDS[name], "shape": [-1, 1]} for name in NAMES]
+
+    async def get_output_types(self) -> list[dict[str, Any]]:
+        return [{"name": "score", "datatype": "FP32", "shape": [-1, 1]}]
 
     def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:  # noqa: ANN401
         if isinstance(payload, InferRequest):
@@ -123,6 +132,16 @@ def on_seldon_topics(call: Call, *, raw: bool) -> list[dict[str, Any]]:
     return [record(one.to_grpc().SerializeToString(), headers, key, topic + side) for one, side in both]
 
 
+def write_metadata(port: int) -> None:
+    """What the server says of the model (`GET /v2/models/NAME`), which `driftd reference import kserve` reads."""
+    client = HTTPConnection("127.0.0.1", port, timeout=60)
+    client.request("GET", "/v2/models/credit")
+    folder = Path(sys.argv[1])
+    text = json.dumps(json.loads(client.getresponse().read()), indent=1)
+    (folder / "import_kserve.json").write_text(text + "\n", encoding="utf-8")
+    write_made_by(folder, "kserve", "kserve")
+
+
 def main() -> None:
     if sys.argv[1] == "serve":
         ModelServer(http_port=int(sys.argv[2]), enable_grpc=False, workers=1).start([Scorer()])
@@ -135,6 +154,7 @@ def main() -> None:
             until = time.monotonic() + 120
             while not answers(port, "/v2/health/ready") and time.monotonic() < until and server.poll() is None:
                 time.sleep(0.5)
+            write_metadata(port)
             proxy = Proxy(port)
             for name, send in {**forms, "v2": v2, "v2_binary": v2_binary}.items():
                 records = [one for call in calls() for one in logged(call, send(call, proxy))]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from pathlib import Path
 from typing import Any
 
+from import_made_by import write_made_by
 from mlserver import MLModel, ModelSettings, Settings
 from mlserver.codecs import NumpyCodec
 from mlserver.handlers import DataPlane
 from mlserver.kafka.handlers import KafkaHandlers
 from mlserver.kafka.message import KafkaMessage
 from mlserver.registry import MultiModelRegistry
-from mlserver.types import InferenceRequest, InferenceResponse
+from mlserver.types import InferenceRequest, InferenceResponse, MetadataTensor
 from traffic import KINDS, NAMES, Call, calls, drifting, record, score, write_capture, write_recording
 
 INPUT = {"mlserver-model": "credit", "mlserver-version": "12"}
@@ -50,7 +53,18 @@ def as_record(one: KafkaMessage, topic: str) -> dict[str, Any]:
     return made
 
 
+def write_settings(folder: Path) -> None:
+    """The model's settings with its inputs, as MLServer's own class writes them: `driftd reference import kserve`."""
+    inputs = [MetadataTensor(name=name, datatype=KINDS[name], shape=[-1, 1]) for name in NAMES]
+    outputs = [MetadataTensor(name="score", datatype="FP32", shape=[-1, 1])]
+    settings = ModelSettings(name="credit", implementation=Scorer, inputs=inputs, outputs=outputs)
+    text = settings.model_dump_json(indent=1, exclude_unset=True, by_alias=True)
+    (folder / "import_mlserver.json").write_text(text + "\n", encoding="utf-8")
+    write_made_by(folder, "mlserver", "mlserver")
+
+
 async def main() -> None:
+    write_settings(Path(sys.argv[1]))
     registry = MultiModelRegistry()
     await registry.load(ModelSettings(name="credit", implementation=Scorer, parameters={"version": "12"}))
     handlers = KafkaHandlers(DataPlane(Settings(metrics_endpoint=None), registry))
