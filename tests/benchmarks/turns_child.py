@@ -9,7 +9,6 @@ loop's thread waited: for the interpreter, for a processor, or for Kafka.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -18,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor.__main__ import ONE_THREAD
 from monitor.__main__ import main as driftd
+from monitor.__main__ import one_blas_thread
 
 if TYPE_CHECKING:
     from monitor.pipeline import Pipeline
@@ -61,7 +60,7 @@ def _ms(seconds: float) -> float:
 
 
 def main() -> int:
-    os.environ.setdefault(*ONE_THREAD)
+    one_blas_thread()
     from monitor.pipeline import Pipeline  # noqa: PLC0415  # after what NumPy has to know
 
     result, turns = Path(sys.argv.pop(1)), Turns()
