@@ -284,7 +284,7 @@ class Daemon:
             except ExternalError as failed:  # also a revoked ACL, which may be granted again
                 if str(failed) != failure:
                     _log.warning("turn_failed", why=str(failed), consequence="nothing is read; tried again")
-                failure, pause = str(failed), min(2 * pause, LAST_PAUSE)
+                failure, pause, read = str(failed), min(2 * pause, LAST_PAUSE), 0
                 garbage.after_turn(0)
             else:
                 failure, pause = "", FIRST_PAUSE
