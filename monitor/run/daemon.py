@@ -52,6 +52,8 @@ SNAPSHOT_SECONDS: Final = 0.5
 #: of a turn that read records, for the parts of the next snapshot; the last of them begins within it, and one takes up
 #: to 4 ms
 PART_SECONDS: Final = 0.001
+#: or this share of the turn, where that is more: turns may take a second while a backlog is read
+PART_SHARE: Final = 0.05
 #: seconds between two steps of a promise, which take a few milliseconds each; and while records come, so that
 #: reading them is held up for some 3 % of the time only
 PROMISE_SECONDS: Final = 0.05
@@ -280,6 +282,7 @@ class Daemon:
         stack.callback(garbage.close)
         while not self._asked_to_stop():
             acts.take()
+            began = self._clock.monotonic()
             try:
                 garbage.after_turn(read := pipeline.turn())
                 if not caught_up and (caught_up := pipeline.caught_up()):
@@ -289,7 +292,7 @@ class Daemon:
             except ExternalError as failed:  # also a revoked ACL, which may be granted again
                 if str(failed) != failure:
                     _log.warning("turn_failed", why=str(failed), consequence="nothing is read; tried again")
-                failure, pause = str(failed), min(2 * pause, LAST_PAUSE)
+                failure, pause, read = str(failed), min(2 * pause, LAST_PAUSE), 0
                 garbage.after_turn(0)
             else:
                 failure, pause = "", FIRST_PAUSE
@@ -305,7 +308,8 @@ class Daemon:
             self._log_missed()
             snapshot_builder.log_losses()
             if self._clock.monotonic() - shown_at >= SNAPSHOT_SECONDS:
-                if not read or snapshot_builder.advance(PART_SECONDS):
+                spare = max(PART_SECONDS, PART_SHARE * (self._clock.monotonic() - began))
+                if not read or shown_at == float("-inf") or snapshot_builder.advance(spare):
                     shown_at = self._clock.monotonic()
                     self._show(source, snapshot_builder, pipeline.not_read_on())
                 pipeline.time.passed(PUBLISH)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from monitor.chain import Told
 from monitor.findings import PAGE, Transition
 from monitor.kafka.alerts import messages_of
 from monitor.kafka.cloud_events import BINARY
@@ -67,7 +69,7 @@ def test_knative_passes_on_what_a_trigger_wants_and_the_event_is_whole() -> None
     told = on_topic()
     incidents = [one for one in told if isinstance(one, Transition)]
     pages = [one for one in incidents if one.severity == PAGE]
-    wanted = {"all": told, "incidents": incidents, "pages": pages}
+    wanted: dict[str, Sequence[Told]] = {"all": told, "incidents": incidents, "pages": pages}
     wanted["pages that begin"] = [one for one in pages if one.transition == "opened"]
     assert {name: [line.rpartition(" io.driftd.")[0] for line in lines] for name, lines in read.items()} == {
         **{name: [one.id for one in lines] for name, lines in wanted.items()},

@@ -20,6 +20,13 @@ _KINDS: Final = {
     **dict.fromkeys(("float", "integer"), NUMERIC),
     **dict.fromkeys(("string", "categorical", "boolean"), CATEGORICAL),
 }
+#: thresholds of what no event holds, or no baseline has, in both spellings
+_NOT_IMPORTED: Final = {
+    "attributionScoreSkewThresholds": "attribution_score_skew_thresholds",
+    "attributionScoreDriftThresholds": "attribution_score_drift_thresholds",
+    "featureAttributionSpec": "feature_attribution_spec",
+    "predictionOutputDriftSpec": "prediction_output_drift_spec",
+}
 _METRICS: Final = {"l_infinity": LINF, "jensen_shannon_divergence": JENSEN_SHANNON}
 
 
@@ -109,6 +116,8 @@ def _thresholds(node: object, data: ImportedData) -> Iterator[Limit]:
     drift = _one_of(node, "featureDriftSpec", "feature_drift_spec")
     if isinstance(drift, dict):
         yield from _of_spec(drift, data)
+    others = [name for name, other in _NOT_IMPORTED.items() if _one_of(node, name, other)]
+    data.notes += [f"{name}: is not imported: it is not of the features' values" for name in others]
     for below_it in node.values():
         yield from _thresholds(below_it, data)
 

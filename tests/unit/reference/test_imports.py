@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 import struct
 from functools import cache
@@ -97,6 +98,19 @@ def test_limits_are_named_as_the_platform_names_them(
     known = imported(*files).imported
     assert known is not None
     assert wanted in [limit[:4] for limit in known.limits]
+
+
+@pytest.mark.parametrize(
+    "name", ["attribution_score_drift_thresholds", "featureAttributionSpec", "prediction_output_drift_spec"]
+)
+def test_thresholds_of_attributions_and_outputs_are_said_not_to_be_imported(name: str, tmp_path: Path) -> None:
+    job = {"drift_thresholds": {"age": {"value": 0.1}}, name: {"age": {"value": 0.2}}}
+    (tmp_path / "job.json").write_text(json.dumps({"objective": job}))
+    reference = import_reference("vertex", [HERE / "import_tfdv.pb", tmp_path / "job.json"], ANY)
+    assert reference.imported is not None
+    assert [limit.most for limit in reference.imported.limits] == [0.1]
+    camel = re.sub(r"_(\w)", lambda found: found[1].upper(), name)
+    assert f"{camel}: is not imported: it is not of the features' values" in reference.imported.notes
 
 
 def test_the_range_that_a_schema_allows_is_the_range() -> None:
