@@ -20,7 +20,7 @@ import h11
 from monitor.bridge.answers import Answer, RefusedError, bad_request, in_words
 from monitor.bridge.holding import Holding
 from monitor.bridge.posts import Post
-from monitor.bridge.routes import Route
+from monitor.bridge.routes import NOWHERE, OF_PAGES, Route
 
 #: longest request line and headers, in bytes; KServe puts the headers of its callers into one of its own
 HEAD_LIMIT: Final = 65_536
@@ -83,6 +83,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._request: h11.Request | None = None
         self._goal: Route | Answer | None = None
+        #: what the path of the request is, for the series
+        self._name = NOWHERE
         self._headers: dict[str, bytes] = {}
         self._body = bytearray()  # parts of a few bytes each would cost many times as much
         #: bytes of further requests that came while one was being answered
@@ -204,6 +206,7 @@ class Connection(asyncio.Protocol):
         path = request.target.decode("latin-1").partition("?")[0]
         try:
             self._goal = self._desk.route(request.method.decode("ascii"), path, self._headers)
+            self._name = self._goal.name if isinstance(self._goal, Route) else OF_PAGES
             if length > self._body_limit:
                 raise self._too_large()
         except RefusedError as refused:
@@ -245,7 +248,7 @@ class Connection(asyncio.Protocol):
 
     def _send(self, answer: Answer) -> None:
         transport = self._transport
-        self._desk.answers(self._goal.name if isinstance(self._goal, Route) else "none", answer.status)
+        self._desk.answers(self._name, answer.status)
         if transport is None or transport.is_closing():
             return
         self.has_asked = True
@@ -291,6 +294,6 @@ class Connection(asyncio.Protocol):
             transport.close()
             return
         self._http.start_next_cycle()
-        self._request, self._goal, self.is_answering, self._is_idle = None, None, False, True
+        self._request, self._goal, self._name, self.is_answering, self._is_idle = None, None, NOWHERE, False, True
         self.deadline = time.monotonic() + self._deadlines.idle
         self._ahead = len(self._http.trailing_data[0])  # of many requests sent at once all but this one still wait

@@ -99,6 +99,9 @@ def test_metrics_are_read_by_prometheus_and_count_every_answer() -> None:
     with Received() as received, received.client() as client:
         for path in ("/events", "/labels", "/", "/topics/events", "/nowhere"):
             posted(client, path, EVENT, JSON)
+        for path in ("/livez", "/readyz"):
+            client.request("GET", path)
+            client.getresponse().read()
         client.request("GET", "/metrics")
         text = client.getresponse().read().decode()
     samples = {
@@ -109,6 +112,7 @@ def test_metrics_are_read_by_prometheus_and_count_every_answer() -> None:
     for path in ("events", "labels", "root", "topics"):
         assert samples["driftd_bridge_requests_total", path, "202"] == 1
     assert samples["driftd_bridge_requests_total", "none", "404"] == 1
+    assert samples["driftd_bridge_requests_total", "pages", "200"] == 2
     assert samples["driftd_bridge_records_total", "events"] == samples["driftd_bridge_answer_seconds_count",] == 4
     assert samples["driftd_bridge_bytes_total", "events"] == 4 * len(EVENT)
     assert samples["driftd_bridge_answer_seconds_bucket", "+Inf"] == 4
