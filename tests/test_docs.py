@@ -98,7 +98,7 @@ def test_the_example_on_kafka_tells_the_alert_topic_and_metrics(tmp_path: Path, 
 
         def severities() -> list[str]:
             told = [json.loads(one.value or b"")["data"] for one in kafka.records("driftd.alerts")]
-            alerts = [data for data in told if data["kind"] == "transition"]
+            alerts = [data for data in told if data["kind"] == "transition"]  # not that the daemon started
             assert all(alert["findings"][0]["subject"] == "amount" for alert in alerts)
             return [alert["severity"] for alert in alerts]
 

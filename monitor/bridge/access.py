@@ -26,6 +26,8 @@ class Watched(Generic[Read]):
         """Raises OSError, ValueError: as `read` does."""
         self._files, self._read = files, read
         self._seen = self._marks()
+        #: why the files could not be taken when they were looked at last
+        self._why = ""
         self.value = read()
 
     def look(self) -> None:
@@ -36,10 +38,12 @@ class Watched(Generic[Read]):
         try:
             self.value = self._read()
         except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else str(error)
-            _log.warning("file_not_taken", files=[str(file) for file in self._files], why=why or type(error).__name__)
+            why = (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
+            if why != self._why:  # once: it is tried again until it can be read
+                _log.warning("file_not_taken", files=[str(file) for file in self._files], why=why)
+            self._why = why
             return
-        self._seen = marks
+        self._seen, self._why = marks, ""
         _log.info("file_read_again", files=[str(file) for file in self._files])
 
     def _marks(self) -> list[tuple[int, int, int]]:
@@ -94,6 +98,8 @@ class Access:
 
     def _load(self, file: Path, key: Path | None) -> None:
         # a password that is asked for would wait at the terminal
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(file, key, password="")
+        # only then: a certificate whose key does not fit would take the place of the one that is served
         self._context.load_cert_chain(file, key, password="")
 
     @property

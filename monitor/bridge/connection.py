@@ -17,10 +17,10 @@ from typing import Final, Protocol, cast
 
 import h11
 
-from monitor.bridge.answers import Answer, RefusedError, in_words
+from monitor.bridge.answers import Answer, RefusedError, bad_request, in_words
 from monitor.bridge.holding import Holding
 from monitor.bridge.posts import Post
-from monitor.bridge.routes import Route
+from monitor.bridge.routes import NOWHERE, OF_PAGES, Route
 
 #: longest request line and headers, in bytes; KServe puts the headers of its callers into one of its own
 HEAD_LIMIT: Final = 65_536
@@ -83,10 +83,13 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._request: h11.Request | None = None
         self._goal: Route | Answer | None = None
+        #: what the path of the request is, for the series
+        self._name = NOWHERE
         self._headers: dict[str, bytes] = {}
-        self._body: list[bytes] = []
-        #: bytes that came while the request before was being answered
+        self._body = bytearray()  # parts of a few bytes each would cost many times as much
+        #: bytes of further requests that came while one was being answered
         self._ahead = 0
+        self._is_paused = False
         self._is_idle = self._discards = self._leaves = False
         self.received = 0
         self.began = time.monotonic()
@@ -110,7 +113,8 @@ class Connection(asyncio.Protocol):
             self._proceed()
             return
         self._ahead += len(data)
-        if self._ahead > HEAD_LIMIT and self._transport is not None:
+        if self._ahead > HEAD_LIMIT and not self._is_paused and self._transport is not None:
+            self._is_paused = True
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
@@ -175,8 +179,14 @@ class Connection(asyncio.Protocol):
             self._send(in_words(status, _REFUSED.get(status, status.phrase)))
         return True
 
+    def _read_on(self) -> None:
+        if self._is_paused and self._transport is not None:
+            self._is_paused = False
+            self._transport.resume_reading()
+
     def _await_rest(self) -> None:
         """The time of a request counts from its first byte."""
+        self._read_on()
         if self._is_idle and (self._request is not None or self._http.trailing_data[0]):
             self._is_idle = False
             self.began = time.monotonic()
@@ -187,10 +197,16 @@ class Connection(asyncio.Protocol):
         for name, value in request.headers:
             text = name.decode("ascii")
             self._headers[text] = self._headers[text] + b", " + value if text in self._headers else value
+        if "transfer-encoding" in self._headers and (
+            "content-length" in self._headers or request.http_version < b"1.1"
+        ):
+            # a proxy in front may see other requests in the same bytes: RFC 9112, 6.1
+            raise bad_request("Transfer-Encoding with Content-Length, or in HTTP/1.0")
         length = int(self._headers.get("content-length", b"0"))
         path = request.target.decode("latin-1").partition("?")[0]
         try:
             self._goal = self._desk.route(request.method.decode("ascii"), path, self._headers)
+            self._name = self._goal.name if isinstance(self._goal, Route) else OF_PAGES
             if length > self._body_limit:
                 raise self._too_large()
         except RefusedError as refused:
@@ -208,13 +224,14 @@ class Connection(asyncio.Protocol):
 
     def _grow(self, data: bytes) -> None:
         if isinstance(self._goal, Route):
-            self._body.append(bytes(data))
+            self._body += data
         self._holding.grew(self, len(data))
         if self.received > self._body_limit:
             raise self._too_large()
 
     def _complete(self) -> None:
-        body, self._body = b"".join(self._body), []
+        body = bytes(self._body)
+        self._body.clear()
         self._holding.finished(self)
         if isinstance(self._goal, Answer):
             self._send(self._goal)
@@ -231,7 +248,7 @@ class Connection(asyncio.Protocol):
 
     def _send(self, answer: Answer) -> None:
         transport = self._transport
-        self._desk.answers(self._goal.name if isinstance(self._goal, Route) else "none", answer.status)
+        self._desk.answers(self._name, answer.status)
         if transport is None or transport.is_closing():
             return
         self.has_asked = True
@@ -262,6 +279,7 @@ class Connection(asyncio.Protocol):
         self._discards, self.is_answering = True, False
         self._body.clear()
         self._holding.finished(self)
+        self._read_on()
         self.deadline = time.monotonic() + self._deadlines.take
         if transport.can_write_eof():
             with contextlib.suppress(OSError):  # it is gone already
@@ -276,8 +294,6 @@ class Connection(asyncio.Protocol):
             transport.close()
             return
         self._http.start_next_cycle()
-        self._request, self._goal, self.is_answering, self._is_idle = None, None, False, True
+        self._request, self._goal, self._name, self.is_answering, self._is_idle = None, None, NOWHERE, False, True
         self.deadline = time.monotonic() + self._deadlines.idle
-        if self._ahead > HEAD_LIMIT:
-            transport.resume_reading()
-        self._ahead = 0
+        self._ahead = len(self._http.trailing_data[0])  # of many requests sent at once all but this one still wait

@@ -13,15 +13,20 @@ from typing import Final, Protocol
 from monitor.bridge.access import Access
 from monitor.bridge.answers import RETRY_AFTER, Answer, RefusedError, in_words
 from monitor.bridge.figures import CONTENT_TYPE, Figures, page
-from monitor.bridge.posts import Post
+from monitor.bridge.posts import Carried, Post
 from monitor.bridge.routes import PAGES, TOPICS, Route
 from monitor.errors import ExternalError
 from monitor.kafka.delivery import Group, TooLargeError
 from monitor.kafka.producer import Message
 
-#: bytes that a record costs beside its value: key, headers and objects
+#: bytes of the objects of a record
 _RECORD_BYTES: Final = 1_000
 _POSTS: Final = "POST it: /events, /labels, /modeldata/log, /topics/NAME, or / ; GET /metrics, /livez, /readyz"
+
+
+def _held(one: Carried) -> int:
+    """Bytes that a record costs until the brokers have it; in a batch each has headers of its own."""
+    return _RECORD_BYTES + len(one.key) + len(one.value) + sum(len(name) + len(value) for name, value in one.headers)
 
 
 class Delivers(Protocol):
@@ -96,8 +101,12 @@ class Receiver:
         if why := self._delivery.refusal(route.topic):
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, why, RETRY_AFTER)
         carried = route.carried(post)
-        size = len(post.body) + _RECORD_BYTES * len(carried)
-        figures = self._figures
+        size, figures = sum(map(_held, carried)), self._figures
+        if len(carried) > 1 and size > self._queue_bytes:
+            text = (
+                f"{len(carried)} records take {size} bytes with their headers (bridge.queue_bytes); send fewer a body"
+            )
+            raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
         if figures.waiting_bytes and figures.waiting_bytes + size > self._queue_bytes:
             text = f"{figures.waiting_bytes} bytes wait for the brokers (bridge.queue_bytes); try again"
             raise RefusedError(HTTPStatus.TOO_MANY_REQUESTS, text, RETRY_AFTER)

@@ -12,6 +12,9 @@ from monitor.settings.tree import Settings
 #: the paths that are read, and what each is
 PAGES: Final = ("/metrics", "/livez", "/readyz")
 TOPICS: Final = "/topics/"
+#: the labels of series for requests of pages, and of paths that are none
+OF_PAGES: Final = "pages"
+NOWHERE: Final = "none"
 
 
 class Route(NamedTuple):

@@ -11,8 +11,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any, Final
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
@@ -68,17 +69,17 @@ class Server:
     def _call(self, request: Request) -> Tree:
         token, user = (self.environ.get(f"MLFLOW_TRACKING_{name}") for name in ("TOKEN", "USERNAME"))
         if token:
-            request.add_header("authorization", f"Bearer {token}")
+            request.add_unredirected_header("authorization", f"Bearer {token}")
         elif user:
             both = f"{user}:{self.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
-            request.add_header("authorization", "Basic " + base64.b64encode(both.encode()).decode())
+            request.add_unredirected_header("authorization", "Basic " + base64.b64encode(both.encode()).decode())
         try:
             with urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310  # as of _url
                 tree: Tree = json.loads(answer.read() or b"{}")
                 return tree
         except HTTPError as error:
             raise _failure(error, self.uri) from error
-        except (URLError, TimeoutError, ValueError) as error:
+        except (OSError, HTTPException, ValueError) as error:  # an URLError is an OSError
             raise TransientError(f"{self.uri} does not answer as MLflow: {getattr(error, 'reason', error)}") from error
 
 
@@ -97,7 +98,8 @@ def send(picked: Picked, server: Server) -> Iterator[str]:
         except NotThere:
             yield f"{model} {version}: no such registered version on {server.uri}: left out"
             continue
-        for key, value in _tags(lines).items():
+        standing = [one.line for one in picked.found if one.is_open and (one.model, one.version) == (model, version)]
+        for key, value in _tags(lines, standing).items():
             body = {"name": model, "version": version, "key": key, "value": value[:_LONGEST]}
             server.post("model-versions/set-tag", body)
         figures = [figure for line in lines for figure in _figures(line)]
@@ -113,9 +115,9 @@ def _log(server: Server, run: str, figures: Sequence[Tree]) -> None:
         server.post("runs/log-batch", {"run_id": run, "metrics": figures[at : at + _BATCH]})
 
 
-def _tags(lines: Sequence[Line]) -> dict[str, str]:
-    """How it is now: the worst of its incidents that are open."""
-    newest = {line.data["incident"]: line.data for line in lines}
+def _tags(lines: Sequence[Line], standing: Sequence[Line]) -> dict[str, str]:
+    """How it is now: the worst of its incidents that are open; `standing` are lines of those, older ones too."""
+    newest = {line.data["incident"]: line.data for line in (*standing, *lines)}
     still = [data for data in newest.values() if data["transition"] != RESOLVED]
     worst = max(still, key=lambda data: SEVERITY_RANK.get(data["severity"], -1), default=None)
     last = lines[-1].data

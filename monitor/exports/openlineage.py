@@ -37,7 +37,7 @@ def events(picked: Picked) -> Written:
     """The lines: a START and a COMPLETE event for each verdict and for each window that closed."""
     lines = [event for line in _with_those_before(picked.transitions) for event in _verdict(*line, picked.settings)]
     lines += [event for several in _closed(picked.windows) for event in _window(several, picked.settings)]
-    lines.sort(key=lambda event: str(event["eventTime"]))
+    lines.sort(key=lambda event: parse_rfc3339(event["eventTime"]))
     return Written("\n".join(json.dumps(event, ensure_ascii=False, separators=(",", ":")) for event in lines))
 
 

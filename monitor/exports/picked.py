@@ -36,7 +36,10 @@ class Found:
     def number(self, name: str) -> float | None:
         """A field that is a number."""
         value = self.finding.get(name)
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        try:
+            return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        except OverflowError:  # a whole number beyond all that a daemon writes
+            return None
 
     @property
     def column(self) -> str:

@@ -42,7 +42,8 @@ def event_in(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -
     """The event in a record, in either mode, as its structured form; None if it is none."""
     try:
         tree = json.loads(value or b"null")
-    except ValueError:
+        json.dumps(tree, allow_nan=False)  # no daemon writes NaN or an endless nesting, and nobody could write it again
+    except (ValueError, RecursionError):
         return None
     named = {name[len(_PREFIX) :]: _read(text) for name, text in headers if name.startswith(_PREFIX)}
     if "specversion" in named:

@@ -107,7 +107,7 @@ def _records(path: Path) -> Records:
 def _row(value: bytes, place: str) -> dict[str, object]:
     try:
         row = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UsageError(f"{place}: is no JSON object; write one a line") from None
     if not isinstance(row, dict):
         raise UsageError(f"{place}: is no JSON object; write one a line")

@@ -192,4 +192,7 @@ def _code(value: object) -> str:
 
 
 def _figure(value: object) -> str:
-    return text(number(float(value))) if isinstance(value, int | float) else text(str(value or ""))
+    try:
+        return text(number(float(value))) if isinstance(value, int | float) else text(str(value or ""))
+    except OverflowError:  # a whole number beyond all that a daemon writes
+        return text(str(value), _LONG)

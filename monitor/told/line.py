@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from monitor.chain import Head, Link, linked
+from monitor.chain import LEFT_OUT, LISTS, Head, Link, linked
 from monitor.clock import parse_rfc3339
 from monitor.kafka.cloud_events import ACT, INCIDENT, NOTICE, Tree
 
@@ -13,6 +13,8 @@ TRANSITION: Final = "transition"
 ACT_KIND: Final = "act"
 NOTICE_KIND: Final = "notice"
 _KINDS: Final = {INCIDENT: TRANSITION, ACT: ACT_KIND, NOTICE: NOTICE_KIND}
+#: the list of each kind that has one: hashed apart from the rest, so that no other may be there
+_LIST_OF: Final = {TRANSITION: "findings", NOTICE_KIND: "models"}
 #: what the data of each kind has at least, as text
 _NEEDED: Final = {
     TRANSITION: ("incident", "transition", "model", "version", "severity", "at", "reference", "settings", "summary"),
@@ -48,7 +50,13 @@ class Line:
     def verifies(self) -> bool:
         """Whether its content gives the hash that it says; of a line in no chain nothing can be said."""
         said = self.link
-        return said is None or self._link_of_content(said).hash == said.hash
+        return said is None or (self._has_own_list() and self._link_of_content(said).hash == said.hash)
+
+    def _has_own_list(self) -> bool:
+        """Whether no list is there that lines of its kind do not have: its members would not be hashed."""
+        own = _LIST_OF.get(self.kind, "")
+        others = [name for name in LISTS if name != own]
+        return not any(name in self.data or name + LEFT_OUT in self.data for name in others)
 
     def _link_of_content(self, said: Link) -> Link:
         return linked(Head(said.chain, said.number - 1, said.before), self.name, self.data, self.rest)

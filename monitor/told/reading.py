@@ -106,7 +106,7 @@ def _line(batch: RecordBatch, index: int) -> Line | dict[str, Any] | None:
     try:
         tree = json.loads(value or b"null")
         return tree if is_window(tree) else line_of_replay(tree, place)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

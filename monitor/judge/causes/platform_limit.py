@@ -23,7 +23,7 @@ from monitor.reference.column import FEATURE
 from monitor.reference.imported import Limit
 from monitor.stats.bins.reference_bins import ABSENT, MISSING, OUTSIDE, TYPE, UNSEEN
 from monitor.stats.testing.ending import left_of
-from monitor.stats.testing.limits import DISTANCES, least_share_over
+from monitor.stats.testing.limits import DISTANCES, share_allowed
 from monitor.text import number, percent
 
 #: quality counts of each share; a value that is not there is missing, however it is written
@@ -100,7 +100,7 @@ class PlatformLimits(Cause[Measured]):
                 return 0.0, np.inf
             slots = list(SHARES[limit.measure])
             varies = float(evaluation.variability.quality_overdispersion[window, column, slots].max())
-            return hits / events, least_share_over(limit.most, events, varies, alpha)
+            return hits / events, share_allowed(limit.most, events, varies, alpha)
         if not evaluation.values[window, column]:
             return 0.0, np.inf
         varies = float(evaluation.variability.overdispersion[window, column])

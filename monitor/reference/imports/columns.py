@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
@@ -10,6 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.errors import UsageError
 from monitor.events import ModelKey, canonical
 from monitor.reference.blank import blank_reference
 from monitor.reference.column import SCORE, Column
@@ -20,12 +22,13 @@ from monitor.reference.reference import Reference
 from monitor.stats.bins.name_bins import BUCKETS, MAX_KNOWN, KnownNames, allowed_cuts, bucket_of, hashes_of
 from monitor.stats.bins.reference_bins import CATEGORICAL, MISSING, NAMES_SHOWN, NUMERIC, ColumnBins
 from monitor.stats.bins.weighted import as_counts, sample_bins
-from monitor.text import many
+from monitor.text import listed, many, quoted
 
 #: values of a column that are counted at the most: a sum of counts has to stay exact
 MOST_VALUES: Final = 2**48
 #: categories that are read of one column
 MOST_CATEGORIES: Final = 1_000_000
+_MOST_NAMED: Final = 10
 
 
 class _Made(NamedTuple):
@@ -37,7 +40,14 @@ class _Made(NamedTuple):
 
 
 def imported_reference(data: ImportedData, key: ModelKey) -> Reference:
-    """The reference of an import: no events of its own, and no variability; nothing is judged by it alone."""
+    """The reference of an import: no events of its own, and no variability; nothing is judged by it alone.
+
+    Raises:
+        UsageError: two columns have one name.
+    """
+    times = Counter(one.name for one in data.columns)
+    if several := [name for name, count in times.items() if count > 1]:
+        raise UsageError(f"SOURCE: several columns of one name: {listed(map(quoted, several), _MOST_NAMED)}")
     made, ignored = [], {}
     for one in data.columns:
         if not (why := one.left_out or _unusable(one)):

@@ -53,7 +53,7 @@ def _signature(name: str, tree: dict[str, Any], data: ImportedData) -> Iterator[
         raise UsageError(f"{name}: has no signature.inputs; log the model with signature=infer_signature(...)")
     try:
         fields = rows_of(json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UsageError(f"{name}: signature.inputs is no JSON; log the model again") from None
     for at, field in enumerate(fields):
         kind, column_name = str(field.get("type", "")), field.get("name")

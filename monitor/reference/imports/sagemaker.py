@@ -12,7 +12,7 @@ from monitor.errors import UsageError
 from monitor.reference.imports.sagemaker_constraints import apply_constraints, apply_quality
 from monitor.reference.imports.shape import ImportedColumn, ImportedData, ImportedFile, Sketch
 from monitor.reference.imports.trees import below, count_of, json_of, number_of, rows_of
-from monitor.stats.bins.weighted import Shares
+from monitor.stats.bins.weighted import Floats, Shares
 from monitor.text import many
 
 SYSTEM: Final = "sagemaker"
@@ -76,7 +76,7 @@ def _column(row: Mapping[str, Any], place: str) -> ImportedColumn:
     common = below(statistics, "common")
     column.present, column.missing = count_of(common.get("num_present")), count_of(common.get("num_missing"))
     if "numerical_statistics" in row:
-        _numeric(column, statistics, place)
+        _numeric(column, statistics, place, is_integral=row.get("inferred_type") == "Integral")
     elif "string_statistics" in row:
         _strings(column, statistics)
     else:
@@ -97,7 +97,7 @@ def _strings(column: ImportedColumn, statistics: Mapping[str, Any]) -> None:
     column.others = max(column.present - sum(count for _, count in column.categories), 0.0)
 
 
-def _numeric(column: ImportedColumn, statistics: Mapping[str, Any], place: str) -> None:
+def _numeric(column: ImportedColumn, statistics: Mapping[str, Any], place: str, *, is_integral: bool) -> None:
     column.mean, column.deviation = number_of(statistics.get("mean")), number_of(statistics.get("std_dev"))
     low, high = number_of(statistics.get("min")), number_of(statistics.get("max"))
     kll = below(statistics, "distribution", "kll")
@@ -116,10 +116,19 @@ def _numeric(column: ImportedColumn, statistics: Mapping[str, Any], place: str) 
     if total <= 0 or low > high:
         column.left_out = "its histogram holds no values"
         return
-    ends = np.array([end for _, end, _ in buckets])
+    ends = _reached(buckets, is_integral=is_integral)
     reached = np.cumsum([count for _, _, count in buckets]) / total
     inside = (ends >= low) & (ends < high)
     column.numbers = Shares(low, high, ends[inside], reached[inside])
+
+
+def _reached(buckets: Sequence[tuple[float, float, float]], *, is_integral: bool) -> Floats:
+    """The highest number in each bucket: its upper bound belongs to the next one, unless the two bounds are one."""
+    begins, ends = np.array([one[:2] for one in buckets]).T
+    highest = np.nextafter(ends, -np.inf)
+    if is_integral:
+        highest = np.minimum(highest, np.ceil(ends) - 1)
+    return np.asarray(np.where(ends > begins, highest, ends), np.float64)
 
 
 def _buckets(kll: Mapping[str, Any], place: str) -> Iterator[tuple[float, float, float]]:

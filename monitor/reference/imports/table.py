@@ -11,6 +11,7 @@ import numpy as np
 
 from monitor.events import canonical
 from monitor.reference.imports.shape import ImportedColumn, Sketch, Table
+from monitor.reference.imports.trees import number_of
 from monitor.text import many
 
 #: fewer values may all be different
@@ -27,7 +28,7 @@ def _column(name: str, cells: Sequence[object]) -> ImportedColumn:
     present = [cell for cell in cells if cell is not None and not (isinstance(cell, float) and math.isnan(cell))]
     column = ImportedColumn(name, present=float(len(present)), missing=float(len(cells) - len(present)))
     plain = [cell for cell in present if isinstance(cell, str | int | float | bool)]
-    numbers = [float(cell) for cell in plain if isinstance(cell, int | float) and not isinstance(cell, bool)]
+    numbers = [number_of(cell) for cell in plain if isinstance(cell, int | float) and not isinstance(cell, bool)]
     if len(plain) < len(present):
         column.left_out = "lists and objects are not imported"
     elif 2 * len(numbers) > len(present):

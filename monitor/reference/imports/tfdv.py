@@ -77,7 +77,7 @@ def _message(file: ImportedFile) -> tuple[str, Any]:
         kind = STATISTICS if data.lstrip().startswith(b"datasets") else SCHEMA
         try:
             return kind, from_text(kind, data.decode("utf-8"))
-        except (ValueError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{name}: is no text form of {kind}: {error}") from None
     if is_tfrecord(data):
         records = records_of(name, data)

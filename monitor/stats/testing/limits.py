@@ -18,18 +18,19 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-def least_share_over(most: float, events: float, dispersion: float, alpha: float) -> float:
-    """The smallest share of `events` that is over the limit `most`, of events that vary as `dispersion` says.
+def share_allowed(most: float, events: float, dispersion: float, alpha: float) -> float:
+    """What a share of `events` has to be above to be over the limit `most`, of events that vary as `dispersion` says.
 
-    Of a limit of 0 it is a single event; 1 can never be over.
+    It lies half way between the largest count that is not over and the next one, so that no rounding decides. Of a
+    limit of 0 a single event is over; 1 can never be over.
     """
     effective = max(events / max(dispersion, 1.0), 1.0)
     if most <= 0:
-        return 1 / max(events, 1.0)
+        return 0.5 / max(events, 1.0)
     if most >= 1:
         return math.inf
     largest = math.ceil(float(bdtrik(1 - alpha, effective, most)))  # a count above it has a chance below alpha
-    return (largest + 1) / effective
+    return (largest + 0.5) / effective
 
 
 def change_of_bins(reference: Ints, window: Ints, dispersion: float, alpha: float) -> tuple[float, float]:

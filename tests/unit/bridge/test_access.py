@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -64,10 +65,43 @@ def test_tls_with_a_certificate_that_is_renewed(tmp_path: Path) -> None:
         assert received.figures.records == {"events": 4}
 
 
+def test_a_certificate_whose_key_is_not_there_yet_leaves_the_one_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("old", "new"):
+        (tmp_path / folder).mkdir()
+    old, new = (make_certificates(tmp_path / folder) for folder in ("old", "new"))
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    certificate.write_bytes((tmp_path / "old/server.pem").read_bytes())
+    key.write_bytes((tmp_path / "old/server.key").read_bytes())
+    with Received(tls_certfile=certificate, tls_keyfile=key) as received:
+
+        def post(ca_file: Path) -> int:
+            context = trusting(ca_file)
+            with closing(
+                http.client.HTTPSConnection("127.0.0.1", received.port, timeout=10, context=context)
+            ) as client:
+                return posted(client, "/events", EVENT, JSON)[0]
+
+        assert post(old.ca_file) == 202
+        certificate.write_bytes((tmp_path / "new/server.pem").read_bytes())
+        for _ in range(5):
+            received.access.look()
+        assert post(old.ca_file) == 202
+        key.write_bytes((tmp_path / "new/server.key").read_bytes())
+        received.access.look()
+        assert post(new.ca_file) == 202
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("file_not_taken") == 1
+
+
 def test_metrics_are_read_by_prometheus_and_count_every_answer() -> None:
     with Received() as received, received.client() as client:
         for path in ("/events", "/labels", "/", "/topics/events", "/nowhere"):
             posted(client, path, EVENT, JSON)
+        for path in ("/livez", "/readyz"):
+            client.request("GET", path)
+            client.getresponse().read()
         client.request("GET", "/metrics")
         text = client.getresponse().read().decode()
     samples = {
@@ -78,6 +112,7 @@ def test_metrics_are_read_by_prometheus_and_count_every_answer() -> None:
     for path in ("events", "labels", "root", "topics"):
         assert samples["driftd_bridge_requests_total", path, "202"] == 1
     assert samples["driftd_bridge_requests_total", "none", "404"] == 1
+    assert samples["driftd_bridge_requests_total", "pages", "200"] == 2
     assert samples["driftd_bridge_records_total", "events"] == samples["driftd_bridge_answer_seconds_count",] == 4
     assert samples["driftd_bridge_bytes_total", "events"] == 4 * len(EVENT)
     assert samples["driftd_bridge_answer_seconds_bucket", "+Inf"] == 4

@@ -36,6 +36,7 @@ def test_an_act_comes_back_from_its_record_which_is_keyed_by_the_incident() -> N
         b'{"type": "io.driftd.act", "data": {"act": "mute", "incident": "i"}}',
         b'{"type": "io.driftd.act", "data": {"act": "accept"}}',
         b'{"type": "other", "data": {"act": "accept", "incident": "io.driftd.act"}}',
+        b'{"type": "io.driftd.act", "data": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
     ],
 )
 def test_anything_else_is_not_an_act(value: bytes | None) -> None:

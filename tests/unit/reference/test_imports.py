@@ -135,7 +135,7 @@ def test_buckets_serve_where_there_is_no_sketch(tmp_path: Path) -> None:
     (tmp_path / "statistics.json").write_text(json.dumps(tree))
     reference = import_reference("sagemaker", [tmp_path / "statistics.json"], ANY)
     at, age = column_of(reference, "age")
-    codes = np.searchsorted(np.array(age.bins.edges), [row["age"] for row in rows()], side="right")
+    codes = np.searchsorted(np.array(age.bins.edges), [row["age"] for row in rows()])
     counts = reference.counts[at, : age.bins.bins]
     wanted = np.bincount(codes, minlength=age.bins.bins) / len(codes)
     assert np.abs(counts / counts.sum() - wanted).max() < 0.005
@@ -245,6 +245,63 @@ def test_numbers_that_are_none_are_left_aside(numerical: dict[str, object], tmp_
     assert np.isfinite([column.center, column.scale, column.bins.low, column.bins.high]).all()
     assert column.bins.low <= 1.0
     assert column.bins.high >= 4.0
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 10), (1, 5), (-3, 2), (0, 1), (0, 40)])
+@pytest.mark.parametrize("inferred", ["Integral", "Fractional"])
+def test_a_value_on_a_bucket_bound_is_counted_where_a_live_one_is(low: int, high: int, inferred: str) -> None:
+    """Buckets hold their lower bound and not their upper one; bins the other way round."""
+    values = np.random.default_rng(3).integers(low, high + 1, 5_000)
+    ends = low + (high - low) / 10 * np.arange(11)
+    counts, _ = np.histogram(values, ends)
+    buckets = [
+        {"lower_bound": begin, "upper_bound": end, "count": float(count)}
+        for begin, end, count in zip(ends, ends[1:], counts, strict=False)
+    ]
+    tree = json.loads(statistics(min=low, max=high, distribution={"kll": {"buckets": buckets}}))
+    tree["features"][0]["inferred_type"] = inferred
+    data = IMPORTS["sagemaker"]([ImportedFile("s", json.dumps(tree).encode())], "")
+    reference = imported_reference(data, ANY)
+    (column,) = reference.columns
+    codes = np.searchsorted(np.array(column.bins.edges), values)
+    wanted = np.bincount(codes, minlength=column.bins.bins) / len(values)
+    found = reference.counts[0, : column.bins.bins] / reference.counts[0, : column.bins.bins].sum()
+    assert np.abs(found - wanted).max() <= 1e-3
+    assert len(column.bins.edges) >= 1
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    tree = json.loads(statistics(distribution={"kll": {"sketch": {"data": [[1.0, 2.0]]}}}))
+    tree["features"] *= 2
+    with pytest.raises(UsageError, match='several columns of one name: "a"'):
+        imported_reference(IMPORTS["sagemaker"]([ImportedFile("s", json.dumps(tree).encode())], ""), ANY)
+
+
+NESTED = "[" * 50_000 + "]" * 50_000
+
+
+@pytest.mark.parametrize(
+    ("system", "name", "text"),
+    [
+        ("mlflow", "MLmodel", f"signature:\n  inputs: '{NESTED}'\n"),
+        ("azure", "rows.jsonl", '{"a": ' + NESTED + "}\n"),
+        ("tfdv", "s.pbtxt", "datasets { other " + "{ a " * 5_000 + "{}" + "}" * 5_000 + " }"),
+        ("sagemaker", "s.json", '{"features": ' + NESTED + "}"),
+        ("kserve", "m.json", '{"inputs": ' + NESTED + "}"),
+        ("vertex", "m.json", '{"featureFields": ' + NESTED + "}"),
+    ],
+)
+def test_a_nesting_without_end_is_refused(system: str, name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=name):
+        import_reference(system, [tmp_path / name], ANY)
+
+
+def test_a_number_beyond_all_is_no_value(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("".join(f'{{"a": {value}}}\n' for value in ("1" + "0" * 400, 2, 3)))
+    reference = import_reference("azure", [tmp_path / "rows.jsonl"], ANY)
+    assert reference.counts[0, : reference.columns[0].bins.bins].sum() == 2
+    assert reference.columns[0].bins.high < 4
 
 
 def test_a_column_without_a_histogram_is_left_out(tmp_path: Path) -> None:

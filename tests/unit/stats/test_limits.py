@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import binom
 
-from monitor.stats.testing.limits import DISTANCES, change_of_order, least_share_over
+from monitor.stats.testing.limits import DISTANCES, change_of_order, share_allowed
 
 
 @pytest.mark.parametrize("most", [0.001, 0.05, 0.4, 0.97])
 @pytest.mark.parametrize("events", [50, 250, 10_000])
 @pytest.mark.parametrize("alpha", [0.05, 1e-4])
 def test_the_smallest_share_over_is_the_binomials(most: float, events: int, alpha: float) -> None:
-    hits = round(least_share_over(most, events, 1.0, alpha) * events)
+    hits = math.floor(share_allowed(most, events, 1.0, alpha) * events) + 1
+    assert hits / events > share_allowed(most, events, 1.0, alpha) > (hits - 1) / events
     assert binom.sf(hits - 1, events, most) <= alpha * (1 + 1e-9)
     assert binom.sf(hits - 2, events, most) > alpha or hits <= most * events + 2
 
 
 def test_a_limit_of_none_is_over_with_one_and_one_of_all_never() -> None:
-    assert least_share_over(0.0, 250, 3.0, 1e-6) == pytest.approx(1 / 250)
-    assert least_share_over(1.0, 250, 1.0, 0.1) == np.inf
+    for events in (1, 250, 10**8):
+        assert 1 / events > share_allowed(0.0, events, 3.0, 1e-6) > 0
+    assert share_allowed(1.0, 250, 1.0, 0.1) == np.inf
 
 
 def test_events_that_vary_more_have_to_be_further_over() -> None:
-    assert least_share_over(0.1, 250, 4.0, 1e-3) > least_share_over(0.1, 250, 1.0, 1e-3)
+    assert share_allowed(0.1, 250, 4.0, 1e-3) > share_allowed(0.1, 250, 1.0, 1e-3)
 
 
 def test_the_distances_are_the_usual_ones() -> None:

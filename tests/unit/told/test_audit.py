@@ -123,6 +123,40 @@ def test_a_changed_word_is_a_fault(tmp_path: Path) -> None:
     assert fault == (f"line 3 ({INCIDENT}/2) was changed: its hash is another", "alerts-0@2")
 
 
+def with_data(message: Message, **data: object) -> Message:
+    event = json.loads(message.value or b"")
+    event["data"] = {name: value for name, value in (event["data"] | data).items() if value is not None}
+    return message._replace(value=json.dumps(event).encode())
+
+
+@pytest.mark.parametrize("models", [None, [{"model": "another", "version": "1"}]])
+def test_a_list_under_another_name_is_a_fault(models: list[object] | None, tmp_path: Path) -> None:
+    """A list is hashed apart from the rest: one that hides the true one, or stands beside it, must not verify."""
+    messages = records_of(story())
+    true = json.loads(messages[0].value or b"")["data"]["models"]
+    messages[0] = with_data(messages[0], findings=true, models=models)
+    (fault,) = audited(tmp_path, messages).faults
+    assert fault.text.startswith("line 1 (started/")
+    messages = records_of(story())
+    messages[1] = with_data(messages[1], models=true)
+    (fault,) = audited(tmp_path, messages).faults
+    assert fault.text.startswith(f"line 2 ({INCIDENT}/1) was changed")
+
+
+@pytest.mark.parametrize("value", [b"NaN", b"1e999", b"1" + b"0" * 4_000, b"[" * 50_000 + b"]" * 50_000])
+def test_a_value_that_no_daemon_writes_is_a_fault_and_ends_nothing(value: bytes, tmp_path: Path) -> None:
+    messages = records_of(story())
+    old = messages[2].value or b""
+    messages[2] = messages[2]._replace(value=old.replace(b'"threshold":0.25', b'"threshold":' + value))
+    assert messages[2].value != old
+    found = audited(tmp_path, messages)
+    assert any(fault.text.startswith("line 3 ") for fault in found.faults)
+    assert json.loads(json.dumps(audit_json(found), allow_nan=False))
+    assert audit_text(found)
+    assert audit_csv(found)
+    assert audit_html(found)
+
+
 def test_a_changed_line_with_a_hash_that_fits_breaks_the_next_one(tmp_path: Path) -> None:
     lines = story()
     other = list(lines)

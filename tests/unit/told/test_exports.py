@@ -5,23 +5,27 @@ from __future__ import annotations
 import csv
 import io
 import json
+import socket
+import threading
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from monitor.chain import Told
 from monitor.cli.parser import main
 from monitor.clock import ManualClock
+from monitor.errors import TransientError
 from monitor.events import ModelKey
 from monitor.exit_codes import DONE, REFUSED, USAGE
-from monitor.exports import azure, openlineage, sagemaker, tfdv, vertex
+from monitor.exports import azure, mlflow, openlineage, sagemaker, tfdv, vertex
 from monitor.exports.exporting import findings_of
 from monitor.exports.forms import FORMS
 from monitor.exports.names import FORMS as NAMED
 from monitor.exports.names import MLFLOW
 from monitor.exports.picked import Picked
-from monitor.findings import PAGE
+from monitor.findings import PAGE, TICKET, Span
 from tests.engine import settings
 from tests.told import HOUR_US, INCIDENT, START_US, days, every_kind, finding, recording, records_of, transition
 
@@ -194,3 +198,57 @@ def test_the_command_writes_a_file_and_refuses_what_it_does_not_know(
     assert main(["export", "mlflow", *common, "--tracking-uri", "mlruns"]) == USAGE
     assert main(["export", "mlflow", *common, "--tracking-uri", "http://127.0.0.1:9"]) == REFUSED
     assert PAGE in {one.severity for one in every_kind()}
+
+
+def test_openlineage_events_are_in_the_order_of_their_times(tmp_path: Path) -> None:
+    """Also where one time has a fraction of a second and another has none."""
+    late = replace(finding(), window=Span(START_US, START_US + 500_000, 500))
+    told = transition(1, "opened", [late], hour=0.5 / 3_600)
+    kinds = [event["eventType"] for event in lines_of(picked_from(tmp_path, [told]))]
+    assert kinds == ["START", "COMPLETE"]
+
+
+class Registry:
+    """A server that knows every version and keeps the tags; it stands in for `mlflow.Server`."""
+
+    def __init__(self) -> None:
+        self.tags: dict[str, str] = {}
+
+    def get(self, _path: str, **_query: str) -> dict[str, Any]:
+        return {"model_version": {}}
+
+    def post(self, _path: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.tags[body["key"]] = body["value"]
+        return {}
+
+
+def test_a_version_with_an_incident_from_before_the_time_is_not_fine(tmp_path: Path) -> None:
+    other = {"incident": "credit/1/11", "severity": TICKET}
+    small = [finding("SEX", "missing", TICKET)]
+    lines: list[Told] = [
+        transition(1, "opened", [finding()], hour=1),
+        transition(1, "opened", small, hour=2, **other),
+        transition(2, "resolved", [], hour=3, **other),
+    ]
+    registry = Registry()
+    assert list(mlflow.send(picked_from(tmp_path, lines, (1.5, 9)), cast("mlflow.Server", registry)))
+    assert registry.tags["driftd.status"] == PAGE
+    assert registry.tags["driftd.incident"] == INCIDENT
+    lines.append(transition(2, "resolved", [], hour=4))
+    assert list(mlflow.send(picked_from(tmp_path, lines, (1.5, 9)), cast("mlflow.Server", registry)))
+    assert registry.tags["driftd.status"] == "fine"
+
+
+def test_a_server_that_hangs_up_does_not_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            client, _ = listener.accept()
+            client.recv(10_000)
+            client.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(TransientError, match="does not answer as MLflow"):
+            mlflow.Server(f"http://127.0.0.1:{listener.getsockname()[1]}", {}).get("model-versions/get")
+        thread.join()
