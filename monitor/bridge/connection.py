@@ -219,7 +219,8 @@ class Connection(asyncio.Protocol):
 
     def _too_large(self) -> RefusedError:
         return RefusedError(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body of more than {self._body_limit} bytes (bridge.body_bytes)"
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"a body of more than {self._body_limit} bytes; send fewer events at a time, or raise bridge.body_bytes",
         )
 
     def _grow(self, data: bytes) -> None:

@@ -152,7 +152,7 @@ def _whole(post: Post, *, looks_like_json: bool) -> Carried:
     if not post.body:
         raise bad_request("no body")
     if looks_like_json and (fault := _not_json(post.body)):
-        raise bad_request(f"the body {fault}; several events a body: Content-Type: application/x-ndjson")
+        raise bad_request(f"the body {fault}; several events, one a line: Content-Type: application/x-ndjson")
     key = key_of(post.body.removeprefix(_BOM), post.headers.get(_REQUEST_ID, b""))
     return Carried(key, post.body, _kept(post))
 
@@ -177,7 +177,7 @@ def _batch(post: Post) -> list[Carried]:
     try:
         items = items_of(post.body)
     except ValueError as error:
-        raise bad_request(f"no batch of CloudEvents: {error}") from None
+        raise bad_request(f"no batch of CloudEvents: {error}; a single one: Content-Type: {_STRUCTURED}") from None
     if not items:
         raise bad_request("a batch without an event")
     headers = [("content-type", b"application/cloudevents+json"), *_kept(post)[1:]]
@@ -185,7 +185,11 @@ def _batch(post: Post) -> list[Carried]:
 
 
 def _not_json(value: bytes) -> str:
-    """Why a body is no JSON object or array, by its ends; "" if it may be one."""
+    """Why a body is no JSON object or array, by its ends and lines; "" if it may be one."""
     text = value.removeprefix(_BOM).strip()
+    if (
+        b"}\n{" in text or b"}\r\n{" in text
+    ):  # nowhere in one JSON value: a comma parts objects, and texts have no line ends
+        return "holds several JSON values"
     ends = (text[:1], text[-1:])
     return "" if ends in {(b"{", b"}"), (b"[", b"]")} else "is no JSON object or array"

@@ -21,7 +21,7 @@ from monitor.kafka.producer import Message
 
 #: bytes of the objects of a record
 _RECORD_BYTES: Final = 1_000
-_POSTS: Final = "POST it: /events, /labels, /modeldata/log, /topics/NAME, or / ; GET /metrics, /livez, /readyz"
+_PATHS: Final = "POST to /events, /labels, /modeldata/log, /topics/NAME or /; GET /metrics, /livez or /readyz"
 
 
 def _held(one: Carried) -> int:
@@ -73,15 +73,21 @@ class Receiver:
         route = self._routes.get(path)
         if route is None:
             known = [name.removeprefix(TOPICS) for name in self._routes if name.startswith(TOPICS)]
-            text = f"no such topic here; known: {', '.join(known)}" if path.startswith(TOPICS) else _POSTS
+            text = (
+                f"no such topic here; known: {', '.join(known)}"
+                if path.startswith(TOPICS)
+                else f"no such path; {_PATHS}"
+            )
             raise RefusedError(HTTPStatus.NOT_FOUND, text)
         if method != "POST":
-            raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, _POSTS, ("Allow", "POST"))
-        if not self._access.allows(headers.get("authorization", b"")):
-            text = "a bearer token is needed: Authorization: Bearer TOKEN"
+            raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, f"only POST here; {_PATHS}", ("Allow", "POST"))
+        authorization = headers.get("authorization", b"")
+        if not self._access.allows(authorization):
+            fault = "the token is not the one in bridge.token_file" if authorization else "a bearer token is needed"
+            text = f"{fault}; send Authorization: Bearer TOKEN"
             raise RefusedError(HTTPStatus.UNAUTHORIZED, text, ("WWW-Authenticate", "Bearer"))
         if headers.get("content-encoding", b"identity").lower() != b"identity":
-            raise RefusedError(HTTPStatus.BAD_REQUEST, "Content-Encoding is not read: send the body as it is")
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "Content-Encoding is not read; send the body uncompressed")
         return route
 
     def _page(self, path: str) -> Answer:

@@ -46,8 +46,8 @@ def read_azure(files: Sequence[ImportedFile], _slice_name: str = "") -> Imported
         tables = _tables_of(one, tables)
     monitors = [one for one in files if one.table is None and one not in mltables]
     if len(tables) != 1:
-        named = f" ({', '.join(one.name for one in tables[:5])})" if tables else ""
-        raise UsageError(f"SOURCE: {len(tables)} tables{named}; give one: {_WHAT}")
+        found = f"{len(tables)} tables ({', '.join(one.name for one in tables[:5])})" if tables else "no table"
+        raise UsageError(f"SOURCE: {found}; one is needed: give {_WHAT}")
     data = ImportedData(SYSTEM)
     data.columns = list(table_columns(tables[0].table or {}))
     data.examples = float(max((len(cells) for cells in (tables[0].table or {}).values()), default=0))

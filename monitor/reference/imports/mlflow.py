@@ -13,7 +13,6 @@ from monitor.reference.imports.shape import ImportedColumn, ImportedData, Import
 from monitor.reference.imports.table import table_columns
 from monitor.reference.imports.trees import below, rows_of, yaml_of
 from monitor.stats.bins.reference_bins import CATEGORICAL, NUMERIC
-from monitor.text import many
 
 SYSTEM: Final = "mlflow"
 _WHAT: Final = "MLmodel, and a dataset of the run (.parquet, .csv, .jsonl)"
@@ -32,7 +31,8 @@ def read_mlflow(files: Sequence[ImportedFile], _slice_name: str = "") -> Importe
     models = [one for one in files if one.name.rsplit("/", 1)[-1] == "MLmodel"]
     tables = [one for one in files if one.table is not None]
     if len(models) != 1:
-        raise UsageError(f"SOURCE: {many(len(models), 'file')} named MLmodel; give {_WHAT}")
+        found = f"{len(models)} files" if models else "no file"
+        raise UsageError(f"SOURCE: {found} named MLmodel; give {_WHAT}")
     if len(tables) > 1:
         named = ", ".join(one.name for one in tables[:5])
         raise UsageError(f"SOURCE: {len(tables)} tables ({named}); give the one dataset that is to be compared with")

@@ -71,6 +71,8 @@ def _notes(data: ImportedData) -> Iterator[str]:
 def _message(file: ImportedFile) -> tuple[str, Any]:
     """What a file holds: statistics or a schema."""
     name, data = file.name, file.data
+    if file.table is not None:
+        raise UsageError(f"{name}: is a table of rows; give the statistics of StatisticsGen (FeatureStats.pb)")
     if not data:
         raise UsageError(f"{name}: is empty; give the statistics of StatisticsGen (FeatureStats.pb)")
     if _TEXT.match(data):

@@ -18,8 +18,10 @@ def json_of(file: ImportedFile, what: str) -> dict[str, Any]:
     """The object of a file; `what` it should be.
 
     Raises:
-        UsageError: it is empty, cut off, or no object.
+        UsageError: it is a table, empty, cut off, or no object.
     """
+    if file.table is not None:
+        raise UsageError(f"{file.name}: is a table of rows; give {what}")
     if not file.data.strip():
         raise UsageError(f"{file.name}: is empty; give {what}")
     try:

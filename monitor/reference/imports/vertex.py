@@ -43,7 +43,10 @@ def read_vertex(files: Sequence[ImportedFile], slice_name: str = "") -> Imported
     data.system = SYSTEM
     schemas = [(file, tree) for file, tree in trees if _one_of(tree, "featureFields", "feature_fields") is not None]
     if not binary and not schemas:
-        raise UsageError(f"SOURCE: neither statistics (TFDV's, binary or text) nor a monitoring schema; give {_WHAT}")
+        raise UsageError(
+            "SOURCE: no columns are in it: a job or model monitor has thresholds only; "
+            "give TFDV's statistics (FeatureStats.pb) or a monitoring schema too"
+        )
     for file, tree in schemas:
         _with_schema(file.name, tree, data, has_statistics=bool(binary))
     for file, tree in trees:

@@ -203,11 +203,11 @@ def damaged_crc(data: bytes) -> bytes:
         ("sagemaker", b'{"dataset": {}, "features": []}', "the statistics are empty"),
         ("sagemaker", b'{"violations": []}', "are constraint violations"),
         ("sagemaker", (HERE / "import_sagemaker_constraints.json").read_bytes(), "0 files of data-quality statistics"),
-        ("vertex", b'{"displayName": "a"}', "neither statistics"),
+        ("vertex", b'{"displayName": "a"}', "give TFDV's statistics"),
         ("kserve", b'{"inputs": [{"name": "a", "datatype": "FP32", "shape": [1], "data": [1]}]}', "is a request"),
         ("kserve", b'{"name": "a"}', "names no inputs"),
-        ("mlflow", b"flavors: {}", "0 files named MLmodel"),
-        ("azure", b"a: 1", "0 tables"),
+        ("mlflow", b"flavors: {}", "no file named MLmodel"),
+        ("azure", b"a: 1", "no table"),
     ],
 )
 def test_a_file_that_is_wrong_is_refused_with_what_would_be_right(
@@ -217,6 +217,13 @@ def test_a_file_that_is_wrong_is_refused_with_what_would_be_right(
     with pytest.raises(UsageError) as refused:
         import_reference(system, [tmp_path / "file"], ANY)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("system", ["tfdv", "sagemaker", "vertex", "kserve"])
+def test_a_table_is_refused_as_a_table_where_none_is_read(system: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_bytes(b'{"a": 1}\n')
+    with pytest.raises(UsageError, match="is a table of rows; give"):
+        import_reference(system, [tmp_path / "rows.jsonl"], ANY)
 
 
 def test_a_slice_that_is_not_there_names_those_that_are() -> None:
