@@ -109,7 +109,8 @@ headers, as Knative's brokers, channels and KafkaSource keep events and its trig
 | `ce_chain`, `ce_chainnumber`, `ce_chainbefore`, `ce_chainhash` | the place in the chain |
 | `content-type` | `application/json` |
 
-A trigger that wants the pages alone, behind a KafkaSource on the alert topic:
+A trigger that wants the pages alone, behind a KafkaSource on the alert topic; it gets every transition of a page, as one can begin
+as a ticket that is `escalated`:
 
 ```yaml
 apiVersion: eventing.knative.dev/v1
@@ -117,7 +118,7 @@ kind: Trigger
 metadata: {name: pages}
 spec:
   broker: default
-  filter: {attributes: {type: io.driftd.incident, severity: page, transition: opened}}
+  filter: {attributes: {type: io.driftd.incident, severity: page}}
   subscriber: {ref: {apiVersion: v1, kind: Service, name: on-page}}
 ```
 
