@@ -44,6 +44,8 @@ def export(arguments: Namespace) -> int:
     configured = load_settings(Path(arguments.config), os.environ)
     times = time_of("--from", arguments.begin), time_of("--to", arguments.end)
     picked = findings_of(configured, arguments.source, SystemClock(), (arguments.model, arguments.version), times)
+    if picked.doubt is not None:
+        to_stderr(picked.doubt)
     if server is not None:
         for line in send(picked, server):
             to_stderr(line)

@@ -71,13 +71,15 @@ class Found:
 class Picked:
     """The findings of a time, worst first as they were told.
 
-    `transitions` are the lines that were told in it, `windows` those that a replay wrote.
+    `transitions` are the lines that were told in it, `windows` those that a replay wrote; `doubt`: why nothing
+    found may not mean that all is well.
     """
 
     found: list[Found]
     transitions: list[Line]
     windows: list[dict[str, Any]]
     settings: Settings
+    doubt: str | None = None
 
     def of_one_model(self) -> tuple[str, str]:
         """The only model version; a form that holds one cannot take several.

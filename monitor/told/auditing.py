@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitor.chain import Head
 from monitor.clock import Clock
-from monitor.errors import DriftdError
+from monitor.errors import DriftdError, UsageError
 from monitor.settings.tree import Settings
 from monitor.state.directory import StateDirectory
 from monitor.state.parts import state_in
@@ -16,10 +16,15 @@ def audit(settings: Settings, source: str | None, start_us: int | None, end_us: 
     """The audit of a range of time, by default up to now.
 
     Raises:
-        UsageError: there is no alert topic, or the file is damaged; ExternalError: Kafka does not answer.
+        UsageError: there is no alert topic, or the file is damaged or not of one; ExternalError: Kafka does not answer.
     """
     head = None if source is not None else _head(settings)
     told = read_told(settings, source, clock)
+    if source is not None and told.not_understood and not told.lines:
+        recorded = (
+            f"driftd record kafka://{settings.outputs.alerts_topic or 'driftd.alerts'} -o alerts.records.jsonl.zst"
+        )
+        raise UsageError(f"{source}: no record is one of the alert topic; give a recording of it (`{recorded}`)")
     now_us = clock.now_us()
     until_us = now_us if end_us is None else end_us
     return audit_of(told, start_us, until_us, now_us, head=head, team_of=lambda name: _team(settings, name))

@@ -298,6 +298,11 @@ def test_the_command_gives_what_was_told_and_3_where_something_is_wrong(
     assert main([*given, "--from", "yesterday", str(good)]) == USAGE
     assert main([*given, "--from", "2026-02-02T00:00:00Z", "--to", "2026-01-01T00:00:00Z", str(good)]) == USAGE
     assert main([*given, "--html", str(tmp_path / "no" / "x.html"), str(good)]) == USAGE
+    other = tmp_path / "events.jsonl"
+    other.write_text('{"model": "credit", "features": {"age": 1}}\n')
+    capsys.readouterr()
+    assert main([*given, str(other)]) == USAGE, "not the same as nothing told"
+    assert "no record in it is of the alert topic; give a recording" in capsys.readouterr().err
 
 
 def test_without_an_alert_topic_there_is_nothing_to_read() -> None:

@@ -63,6 +63,17 @@ def test_what_was_open_at_the_beginning_of_a_time_is_in_it(tmp_path: Path) -> No
     assert picked_from(tmp_path, over).found[0].is_open is False
 
 
+def test_a_model_of_which_nothing_was_told_and_a_file_of_something_else_are_said(tmp_path: Path) -> None:
+    assert picked_from(tmp_path, days(), model="credit").doubt is None
+    assert picked_from(tmp_path, days()).doubt is None
+    assert "nothing was told of nix; known there: credit 1" in (picked_from(tmp_path, days(), model="nix").doubt or "")
+    events = tmp_path / "events.jsonl"
+    events.write_text('{"id": "p-1", "model": "loans"}\n')
+    doubt = findings_of(settings(), str(events), ManualClock(), (None, None), (None, None)).doubt or ""
+    assert "no incident in 1 record" in doubt
+    assert "driftd replay --json" in doubt
+
+
 def test_a_file_of_one_model_version_is_not_made_of_two(tmp_path: Path) -> None:
     two = [*days(), transition(1, "opened", [finding()], hour=1, incident="loan/2/aa", key=OTHER)]
     for form in ("sagemaker", "tfdv", "azure", "vertex"):
