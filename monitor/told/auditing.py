@@ -21,10 +21,9 @@ def audit(settings: Settings, source: str | None, start_us: int | None, end_us: 
     head = None if source is not None else _head(settings)
     told = read_told(settings, source, clock)
     if source is not None and told.not_understood and not told.lines:
-        recorded = (
-            f"driftd record kafka://{settings.outputs.alerts_topic or 'driftd.alerts'} -o alerts.records.jsonl.zst"
-        )
-        raise UsageError(f"{source}: no record is one of the alert topic; give a recording of it (`{recorded}`)")
+        topic = settings.outputs.alerts_topic or "TOPIC"
+        remedy = f"give a recording of it (driftd record kafka://{topic} -o alerts.records.jsonl.zst)"
+        raise UsageError(f"{source}: no record in it is of the alert topic; {remedy}")
     now_us = clock.now_us()
     until_us = now_us if end_us is None else end_us
     return audit_of(told, start_us, until_us, now_us, head=head, team_of=lambda name: _team(settings, name))
