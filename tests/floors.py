@@ -141,7 +141,7 @@ HOUSE: tuple[dict[str, str], ...] = (
     },
     {  # the demo, and what was told in other forms
         "demo": "flights child broker traffic words show",
-        "exports": "names picked form sagemaker tfdv openlineage azure vertex mlflow forms exporting",
+        "exports": "names picked form sagemaker tfdv openlineage azure vertex mlflow forms exporting following",
     },
     {  # the command line
         "cli": "check compare told importing commands receive completion usage command told_parser parser",

@@ -12,13 +12,13 @@ from typing import Any
 
 
 @contextmanager
-def tracking_server() -> Iterator[tuple[str, list[tuple[str, Any]]]]:
-    """Its address, and the calls with which it was told something; it has the version 12 of credit."""
+def tracking_server(version: str = "12") -> Iterator[tuple[str, list[tuple[str, Any]]]]:
+    """Its address, and the calls with which it was told something; it has this version of credit."""
     calls: list[tuple[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            assert self.path.endswith("model-versions/get?name=credit&version=12")
+            assert self.path.endswith(f"model-versions/get?name=credit&version={version}")
             self.answer({"model_version": {"run_id": "r1"}})
 
         def do_POST(self) -> None:

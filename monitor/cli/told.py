@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import os
+import signal
 from argparse import Namespace
 from pathlib import Path
+from threading import Event
+from typing import Final
 
 from monitor.clock import SystemClock, parse_rfc3339
 from monitor.errors import UsageError
 from monitor.exit_codes import DONE, FAILED_ON
 from monitor.exports.exporting import findings_of
+from monitor.exports.following import follow
 from monitor.exports.forms import FORMS
 from monitor.exports.mlflow import Server, send
+from monitor.exports.picked import Picked
 from monitor.run.replay import json_line
 from monitor.run.terminal import to_stderr, to_stdout
 from monitor.settings.load import load_settings
+from monitor.settings.tree import Settings
 from monitor.told.audit import audit_json
 from monitor.told.audit_csv import audit_csv
 from monitor.told.audit_html import audit_html
 from monitor.told.audit_text import audit_text
 from monitor.told.auditing import audit as audit_told
+
+DAY_SECONDS: Final = 86_400
 
 
 def audit(arguments: Namespace) -> int:
@@ -43,6 +51,8 @@ def export(arguments: Namespace) -> int:
     server = _server(arguments) if arguments.form not in FORMS else None
     configured = load_settings(Path(arguments.config), os.environ)
     times = time_of("--from", arguments.begin), time_of("--to", arguments.end)
+    if server is not None and arguments.every is not None:
+        return _follow(arguments, configured, server, times[0])
     picked = findings_of(configured, arguments.source, SystemClock(), (arguments.model, arguments.version), times)
     if picked.doubt is not None:
         to_stderr(picked.doubt)
@@ -54,6 +64,22 @@ def export(arguments: Namespace) -> int:
     write_text(written.text + "\n", arguments.output, "-o")
     if written.left_out is not None:
         to_stderr(written.left_out)
+    return DONE
+
+
+def _follow(arguments: Namespace, configured: Settings, server: Server, start_us: int | None) -> int:
+    """Tell the server what is new every so many seconds, until SIGTERM."""
+    if arguments.source is not None or arguments.end is not None:
+        raise UsageError("--every: goes with the alert topic, not with --to or a file")
+    if not 1 <= arguments.every <= DAY_SECONDS:
+        raise UsageError(f"--every: {arguments.every:g} is not from 1 to {DAY_SECONDS:,} seconds")
+    stopped, clock = Event(), SystemClock()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+
+    def find(from_us: int | None) -> Picked:
+        return findings_of(configured, None, clock, (arguments.model, arguments.version), (from_us, None))
+
+    follow(find, lambda found: send(found, server), start_us, clock, lambda: stopped.wait(arguments.every), to_stderr)
     return DONE
 
 

@@ -62,6 +62,12 @@ def add_export(subparsers: Subparsers) -> None:
         form.add_argument("--to", dest="end", metavar="TIME", help="... and told before this one [now]")
         if name == MLFLOW:
             form.add_argument("--tracking-uri", metavar="URL", help="its server [MLFLOW_TRACKING_URI]")
+            form.add_argument(
+                "--every",
+                type=float,
+                metavar="SECONDS",
+                help="go on, and tell what is new so often [tell it once]",
+            )
         else:
             form.add_argument("-o", "--output", default="-", metavar="OUT", help="the file [-: standard output]")
         _with_told(form)
