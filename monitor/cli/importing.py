@@ -24,4 +24,5 @@ def imported_as(arguments: Namespace, output: Path) -> str:
     key = ModelKey(arguments.model, arguments.version)
     reference = import_reference(arguments.system, list(map(Path, arguments.source)), key, arguments.slice)
     digest = save_reference(replace(reference, note=arguments.note), output)
-    return f"{reference_text(reference)}\n\nwritten to {output} ({digest}); name it in the settings as models[].reference"
+    written = f"written to {output} ({digest}); name it in the settings as models[].reference"
+    return f"{reference_text(reference)}\n\n{written}"
