@@ -8,13 +8,12 @@ import itertools
 import json
 import socket
 import ssl
-import subprocess
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tests.daemons import DRIFTD, DaemonProcess, Tree, driftd_environment
+from tests.daemons import DRIFTD, DaemonProcess, Tree
 
 POSTED: Final = Path(__file__).parent / "platforms" / "posted"
 NDJSON: Final = {"Content-Type": "application/x-ndjson"}
@@ -69,16 +68,8 @@ class BridgeProcess(DaemonProcess):
     """One bridge, killed at the end of its `with` block if it still runs."""
 
     def __init__(self, config: Path, *arguments: str) -> None:
-        self.log_file = config.parent / f"bridge-{next(_numbers)}.log"
-        with self.log_file.open("wb") as log:
-            self._process = subprocess.Popen(
-                [*DRIFTD, "bridge", "--config", str(config), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=driftd_environment(),
-                start_new_session=True,
-            )
+        command = [*DRIFTD, "bridge", "--config", str(config), *arguments]
+        self._start(command, config.parent / f"bridge-{next(_numbers)}.log")
 
     def client(self, timeout: float = 30.0) -> closing[http.client.HTTPConnection]:
         """A client that keeps its connection."""

@@ -82,10 +82,15 @@ class DaemonProcess:
 
     def __init__(self, config: Path, *arguments: str, command: Sequence[str] = DRIFTD) -> None:
         """`command` is what runs `driftd`."""
-        self.log_file = config.parent / f"daemon-{next(_numbers)}.log"
+        self._start(
+            [*command, "run", "--config", str(config), *arguments], config.parent / f"daemon-{next(_numbers)}.log"
+        )
+
+    def _start(self, command: Sequence[str], log_file: Path) -> None:
+        self.log_file = log_file
         with self.log_file.open("wb") as log:
             self._process = subprocess.Popen(
-                [*command, "run", "--config", str(config), *arguments],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

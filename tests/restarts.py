@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from monitor.count.admission.versions import Admission
+from monitor.findings import Transition
 from monitor.kafka.topics import ClusterDescription
 from monitor.pipeline import Pipeline
 from monitor.run.restoring import restored
@@ -40,3 +41,23 @@ def restarted(
     source.next = read
     outputs.begin_process()
     return again
+
+
+def run_killed(
+    start: Callable[[], tuple[Pipeline, MemorySource, Recorded]], cuts: Collection[int]
+) -> tuple[Pipeline, list[Transition]]:
+    """Runs what `start` makes to the end of its stream, and before each of the turns `cuts` goes on in a new process
+    from the state; returns the last pipeline and all that was reported."""
+    pipeline, source, outputs = start()
+    reported, ended, turn = list[Transition](), False, 0
+    while not ended:
+        if turn in cuts:
+            state = pipeline.to_state().state()
+            reported += outputs.reported
+            pipeline, source, outputs = start()
+            assert pipeline.restore(state) == []
+            source.next.update(pipeline.positions())
+        ended = source.ended()
+        pipeline.turn()
+        turn += 1
+    return pipeline, reported + outputs.reported

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import resource
 import signal
-import socket
 import threading
 import time
 from typing import Final
@@ -18,11 +17,12 @@ from monitor.bridge.holding import Holding
 from monitor.bridge.receiver import Receiver
 from monitor.bridge.routes import routes, topics_of
 from monitor.clock import SECOND_US
-from monitor.errors import ExternalError, PermanentError, UsageError
+from monitor.errors import ExternalError, PermanentError
 from monitor.exit_codes import BUG, DONE, INTERRUPTED
 from monitor.kafka.connect import until_connected
 from monitor.kafka.delivery import Delivery
 from monitor.kafka.topics import create_command, describe_cluster, largest_messages
+from monitor.listening import listen
 from monitor.log import get_log
 from monitor.settings.kafka import Kafka
 from monitor.settings.tree import Settings
@@ -71,7 +71,7 @@ class _Bridge:
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopped, number, stopped)
-        listener = _listen(bridge.host, bridge.port)
+        listener = listen("bridge", bridge.host, bridge.port, BACKLOG)
         tls = self._access.tls
         server = await loop.create_server(
             lambda: Connection(receiver, self._holding, self._deadlines, bridge.body_bytes),
@@ -167,20 +167,3 @@ def _more_files(connections: int) -> None:
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    where = f"{host}:{port}"
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
-    except PermissionError:
-        message = f"bridge.port: {where} may not be listened on by this user; set bridge.port to one above 1023"
-    except (socket.gaierror, UnicodeError):
-        message = f"bridge.host: {host!r} is not an address of this machine; write 127.0.0.1 or 0.0.0.0"
-    except OSError as error:
-        message = (
-            f"bridge.port: {where} cannot be listened on ({error.strerror}); stop what uses it,"
-            " or set bridge.port (DRIFTD_BRIDGE__PORT) to a free one and bridge.host to an address of this machine"
-        )
-    raise UsageError(message)

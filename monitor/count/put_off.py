@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.decode.columns import Group
+from monitor.decode.columns import Group, in_a_row, joined_arrays
 from monitor.events import ModelKey, Partition
 
 #: rows of a model version in a partition that are counted without waiting for more
@@ -148,25 +148,12 @@ def _joined(parts: Sequence[Part]) -> Part:
         rows=np.concatenate([group.rows for group in groups]),
         has_features=np.concatenate([group.has_features for group in groups]),
         numeric=np.concatenate([group.numeric for group in groups], axis=1),
-        categorical=[_in_a_row(columns) for columns in zip(*(group.categorical for group in groups), strict=True)],
+        categorical=[in_a_row(columns) for columns in zip(*(group.categorical for group in groups), strict=True)],
         score=np.concatenate([group.score for group in groups]),
-        prediction=_in_a_row([group.prediction for group in groups]),
-        label=_in_a_row([group.label for group in groups]),
-        confidence=_arrays([group.confidence for group in groups]),
-        tags=[_in_a_row(columns) for columns in zip(*(group.tags for group in groups), strict=True)],
+        prediction=in_a_row([group.prediction for group in groups]),
+        label=in_a_row([group.label for group in groups]),
+        confidence=joined_arrays([group.confidence for group in groups]),
+        tags=[in_a_row(columns) for columns in zip(*(group.tags for group in groups), strict=True)],
     )
     ts, offset, is_prediction = (np.concatenate(of) for of in zip(*(part[2:] for part in parts), strict=True))
     return Part(parts[0].partition, group, ts, offset, is_prediction)
-
-
-def _arrays(several: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
-    """Those of all parts, which have one shape: all of them have such an array, or none has."""
-    there = [one for one in several if one is not None]
-    return np.concatenate(there) if there else None
-
-
-def _in_a_row(columns: Sequence[list[object]]) -> list[object]:
-    whole: list[object] = []
-    for column in columns:
-        whole += column
-    return whole

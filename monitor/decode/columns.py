@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from monitor.decode.raw import RawFields
 from monitor.events import ModelKey
 from monitor.stats.derived.columns import Derived
+
+_T = TypeVar("_T", bound=np.generic)
 
 #: bit patterns (of a column viewed as uint64) of the three kinds of a numeric cell without a number
 MISSING_BITS: Final = 0x7FF8000000000000
@@ -239,3 +242,17 @@ class Events:
             label_amounts=self.label_amounts[:labels],
             outcomes=self.outcomes.first(labels),
         )
+
+
+def in_a_row(columns: Sequence[list[object]]) -> list[object]:
+    """The values of several columns, one column after the other."""
+    whole: list[object] = []
+    for column in columns:
+        whole += column
+    return whole
+
+
+def joined_arrays(several: Sequence[NDArray[_T] | None]) -> NDArray[_T] | None:
+    """Arrays of rows, one after the other; either all are there, or none is."""
+    there = [one for one in several if one is not None]
+    return np.concatenate(there) if there else None

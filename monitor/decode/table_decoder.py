@@ -105,7 +105,7 @@ class TableDecoder:
     def _events(self, batch: RecordBatch, found: Predictions, shape: Shape | None) -> Events:
         count, key = len(batch), self._key(found)
         nobody = np.zeros(count, np.uint64)
-        ids = (nobody, nobody) if found.ids is None else keys_of_ids(key.model, key.version, found.ids)
+        ids = (nobody, nobody) if found.ids is None else keys_of_ids(found.ids, [key], [count])
         return Events(
             kind=np.full(count, PREDICTION, np.int8),
             key=np.zeros(count, np.int32),

@@ -8,7 +8,7 @@ import threading
 from typing import Final
 
 from monitor.clock import Clock
-from monitor.errors import UsageError
+from monitor.listening import listen
 from monitor.publish.connection import Connection, Connections, Deadlines
 from monitor.publish.series import SERIES_LIMIT
 from monitor.publish.site import LIVE_SECONDS, Site
@@ -54,7 +54,7 @@ class Server:
         """
         if self._thread is not None:
             return
-        self._listener = _listen(*self._address)
+        self._listener = listen("http", *self._address, BACKLOG)
         self._loop = asyncio.new_event_loop()
         self._closing = asyncio.Event()
         self._thread = threading.Thread(target=self._serve, args=(self._loop, self._listener), name="http", daemon=True)
@@ -88,20 +88,3 @@ class Server:
         self.connections.abort()
         server.close()
         await asyncio.sleep(0)  # lets the aborted ones close their sockets
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    where = f"{host}:{port}"
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
-    except PermissionError:
-        message = f"http.port: {where} may not be listened on by this user; set http.port to one above 1023"
-    except (socket.gaierror, UnicodeError):
-        message = f"http.host: {host!r} is not an address of this machine; write 127.0.0.1 or 0.0.0.0"
-    except OSError as error:
-        message = (
-            f"http.port: {where} cannot be listened on ({error.strerror}); stop what uses it,"
-            " or set http.port (DRIFTD_HTTP__PORT) to a free one and http.host to an address of this machine"
-        )
-    raise UsageError(message)

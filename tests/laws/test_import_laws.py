@@ -37,6 +37,7 @@ from tests.engine import (
     trees,
 )
 from tests.engine import settings as settings_of
+from tests.restarts import run_killed
 
 #: base windows of these warm-ups; with the usual 40 a run would take 10,000 events
 WINDOWS = 6
@@ -148,17 +149,6 @@ def test_it_is_the_same_however_polls_cut_the_stream(chunk: int) -> None:
 @given(cuts=st.sets(st.integers(0, 24), max_size=4))
 @settings(max_examples=8, deadline=None)
 def test_it_is_the_same_wherever_the_process_was_killed(cuts: set[int]) -> None:
-    pipeline, source, outputs = start()
-    reported, ended, turn = list[Transition](), False, 0
-    while not ended:
-        if turn in cuts:
-            state = pipeline.to_state().state()
-            reported += outputs.reported
-            pipeline, source, outputs = start()
-            assert pipeline.restore(state) == []
-            source.next.update(pipeline.positions())
-        ended = source.ended()
-        pipeline.turn()
-        turn += 1
-    assert reported + outputs.reported == uncut()[0]
+    pipeline, reported = run_killed(start, cuts)
+    assert reported == uncut()[0]
     assert settled(plain(trees(pipeline.to_state()))) == uncut()[1]

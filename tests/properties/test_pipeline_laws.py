@@ -30,6 +30,7 @@ from tests.engine import (
     trees,
 )
 from tests.engine import settings as settings_of
+from tests.restarts import run_killed
 
 SECOND_PARTITION = Partition("events", 1)
 CHUNK = 90
@@ -87,19 +88,8 @@ def test_the_stream_tells_something_and_holds_every_outcome() -> None:
 @given(cuts=st.sets(st.integers(0, turns()), max_size=4))
 @settings(max_examples=12, deadline=None)
 def test_a_run_cut_anywhere_goes_on_as_if_it_had_not_been(cuts: set[int]) -> None:
-    pipeline, source, outputs = start()
-    reported, ended, turn = list[Transition](), False, 0
-    while not ended:
-        if turn in cuts:
-            state = pipeline.to_state().state()
-            reported += outputs.reported
-            pipeline, source, outputs = start()
-            assert pipeline.restore(state) == []
-            source.next.update(pipeline.positions())
-        ended = source.ended()
-        pipeline.turn()
-        turn += 1
-    assert reported + outputs.reported == uncut()[0]
+    pipeline, reported = run_killed(start, cuts)
+    assert reported == uncut()[0]
     assert plain(trees(pipeline.to_state())) == uncut()[1]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
 
-from monitor.decode.columns import MISSING, TYPE_VALUE, Group, Shape
+from monitor.decode.columns import MISSING, TYPE_VALUE, Group, Shape, in_a_row, joined_arrays
 from monitor.decode.derived import derived_cells, value_of
 from monitor.decode.native.probabilities import confidences, probabilities
 from monitor.decode.native.rows import Columns, RowDecoder, is_given
@@ -91,29 +91,17 @@ def joined_blocks(blocks: Sequence[Block]) -> Block:
     """The rows of at least one block, one after the other."""
     if len(blocks) == 1:
         return blocks[0]
-    first = blocks[0]
     return Block(
         np.concatenate([block.has_features for block in blocks]),
         np.concatenate([block.numeric for block in blocks], axis=1),
-        [_in_a_row(columns) for columns in zip(*(block.categorical for block in blocks), strict=True)],
+        [in_a_row(columns) for columns in zip(*(block.categorical for block in blocks), strict=True)],
         np.concatenate([block.score for block in blocks]),
-        _in_a_row([block.prediction for block in blocks]),
-        _in_a_row([block.label for block in blocks]),
-        None
-        if first.confidence is None
-        else np.concatenate([block.confidence for block in blocks if block.confidence is not None]),
-        [_in_a_row(columns) for columns in zip(*(block.tags for block in blocks), strict=True)],
-        None
-        if first.probabilities is None
-        else np.concatenate([block.probabilities for block in blocks if block.probabilities is not None]),
+        in_a_row([block.prediction for block in blocks]),
+        in_a_row([block.label for block in blocks]),
+        joined_arrays([block.confidence for block in blocks]),
+        [in_a_row(columns) for columns in zip(*(block.tags for block in blocks), strict=True)],
+        joined_arrays([block.probabilities for block in blocks]),
     )
-
-
-def _in_a_row(columns: Sequence[list[object]]) -> list[object]:
-    whole: list[object] = []
-    for column in columns:
-        whole += column
-    return whole
 
 
 def _features(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import chain, repeat
-from typing import Final, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import numpy as np
 import xxhash
@@ -39,12 +39,8 @@ class ColumnsBuilder:
         self._index: dict[tuple[str, str], int] = {}
         self._keys: list[ModelKey] = []
         self._builders: dict[int, _GroupBuilder | None] = {}
-        self._kind: list[NDArray[np.int8]] = []
-        self._key: list[NDArray[np.int32]] = []
-        self._ts: list[NDArray[np.int64]] = []
-        self._offset: list[NDArray[np.int64]] = []
-        self._id_key: list[NDArray[np.uint64]] = []
-        self._join_key: list[NDArray[np.uint64]] = []
+        #: of the rows that were added: kind, key, ts, offset, id_key, join_key
+        self._parts: list[tuple[NDArray[Any], ...]] = []
         self._label_rows: list[int] = []
         self._label_values: list[object] = []
         self._label_amounts: list[float] = []
@@ -63,7 +59,7 @@ class ColumnsBuilder:
     ) -> None:
         """Add valid rows (None: those of the columns), with their columns, times in microseconds and offsets, all of
         the same length. If they are `grouped`, the offsets say in which order they are added."""
-        is_one_version, kind = grouped is None and columns.of_one_version(), _kind(columns)
+        kind = _kind(columns)
         if rows is None and kind is None:
             rows = columns.rows()
         kinds = (
@@ -71,18 +67,15 @@ class ColumnsBuilder:
             if kind is None
             else np.full(len(ts), kind, np.int8)
         )
-        key = self._key_indices(columns, is_one_version, grouped)
-        id_key, join_key = _id_keys_of_one(columns) if is_one_version else _id_keys(columns, grouped)
-        places = order = np.arange(len(ts))
+        runs = _runs(columns, grouped)
+        key = self._key_indices(columns, runs)
+        added: tuple[NDArray[Any], ...] = (kinds, key, ts, offset, *_id_keys(columns, runs))
+        places = np.arange(len(ts))  # of each row among those that are added, in the order of their records
         if grouped is not None:
             order = np.argsort(offset)
-            places = np.argsort(order)  # of each row among those that are added, in the order of their records
-        self._kind.append(kinds[order])
-        self._key.append(key[order])
-        self._ts.append(ts[order])
-        self._offset.append(offset[order])
-        self._id_key.append(id_key[order])
-        self._join_key.append(join_key[order])
+            places = np.argsort(order)
+            added = tuple(values[order] for values in added)
+        self._parts.append(added)
         first, self._count = self._count, self._count + len(kinds)
         if kind == LABEL:
             self._add_labels(columns if grouped is None else columns.at(order.tolist()), first)
@@ -144,15 +137,11 @@ class ColumnsBuilder:
                 start, end = end, end + len(places)
                 builder.add(block.rows(start, end), positions[places])
 
-    def _key_indices(self, columns: Columns, is_one_version: bool, grouped: Grouped | None) -> NDArray[np.int32]:
-        count = len(columns.model)
-        if is_one_version:
-            return np.full(count, self._index_of((columns.model[0], columns.version[0])), np.int32)
-        if grouped is not None:
-            indices = [self._index_of((columns.model[start], columns.version[start])) for start in grouped.starts]
-            return np.repeat(np.array(indices, np.int32), grouped.lengths())
+    def _key_indices(self, columns: Columns, runs: _Runs | None) -> NDArray[np.int32]:
+        if runs is not None:
+            return np.repeat(np.array([self._index_of(one) for one in runs.versions], np.int32), runs.lengths)
         pairs = zip(columns.model, columns.version, strict=True)
-        return np.fromiter(map(self._index_of, pairs), np.int32, count)
+        return np.fromiter(map(self._index_of, pairs), np.int32, len(columns.model))
 
     def _index_of(self, pair: tuple[str, str]) -> int:
         index = self._index.get(pair)
@@ -171,14 +160,15 @@ class ColumnsBuilder:
 
     def finish(self) -> Events:
         """The events of all rows that were added."""
+        kind, key, ts, offset, id_key, join_key = zip(*self._parts, strict=True) if self._parts else ((),) * 6
         return Events(
-            kind=_joined(self._kind, np.int8),
-            key=_joined(self._key, np.int32),
+            kind=_joined(kind, np.int8),
+            key=_joined(key, np.int32),
             keys=self._keys,
-            ts=_joined(self._ts, np.int64),
-            offset=_joined(self._offset, np.int64),
-            id_key=_joined(self._id_key, np.uint64),
-            join_key=_joined(self._join_key, np.uint64),
+            ts=_joined(ts, np.int64),
+            offset=_joined(offset, np.int64),
+            id_key=_joined(id_key, np.uint64),
+            join_key=_joined(join_key, np.uint64),
             groups=[builder.finish() for builder in self._builders.values() if builder is not None],
             label_rows=np.array(self._label_rows, np.int64),
             label_values=self._label_values,
@@ -233,7 +223,7 @@ class _GroupBuilder:
         return joined_blocks(self._blocks).group(self._key, _joined(self._rows, np.int64))
 
 
-def _joined(parts: list[NDArray[_T]], kind: type[_T]) -> NDArray[_T]:
+def _joined(parts: Sequence[NDArray[_T]], kind: type[_T]) -> NDArray[_T]:
     return np.concatenate(parts) if parts else np.empty(0, kind)
 
 
@@ -244,22 +234,25 @@ def _kind(columns: Columns) -> int | None:
     return LABEL if columns.are_plain_labels() else None
 
 
-def _id_keys_of_one(columns: Columns) -> tuple[_Keys, _Keys]:
-    """`_id_keys` for rows that are all of one model version."""
-    model, version, count = columns.model[0], columns.version[0], len(columns.id)
-    try:
-        names = list(map(str.encode, cast("tuple[str, ...]", columns.id)))
-    except TypeError:  # an id is an integer or missing
-        return _id_keys(columns)
-    seeds = (_seed(model, version), _seed(model))
-    return tuple(np.fromiter(map(_DIGEST, names, repeat(seed)), np.uint64, count) for seed in seeds)  # type: ignore[return-value]  # two
+class _Runs(NamedTuple):
+    """Model versions, and how many rows after each other are of each."""
+
+    versions: Sequence[tuple[str, str]]
+    lengths: Sequence[int]
 
 
-def _id_keys(columns: Columns, grouped: Grouped | None = None) -> tuple[_Keys, _Keys]:
-    """xxh3_64 of each id, seeded by its model version, and by its model; 0 without an id."""
+def _runs(columns: Columns, grouped: Grouped | None) -> _Runs | None:
+    """None for rows of several versions that are not grouped."""
     if grouped is not None:
+        return _Runs([(columns.model[start], columns.version[start]) for start in grouped.starts], grouped.lengths())
+    return _Runs([(columns.model[0], columns.version[0])], [len(columns.id)]) if columns.of_one_version() else None
+
+
+def _id_keys(columns: Columns, runs: _Runs | None) -> tuple[_Keys, _Keys]:
+    """The keys of each id, by its model version and by its model; 0 without an id."""
+    if runs is not None:
         try:
-            return _id_keys_of_groups(columns, grouped)
+            return keys_of_ids(cast("tuple[str, ...]", columns.id), *runs)
         except TypeError:  # an id is an integer or missing
             pass
     names = [str(name).encode() if is_given(name) else None for name in columns.id]
@@ -267,17 +260,19 @@ def _id_keys(columns: Columns, grouped: Grouped | None = None) -> tuple[_Keys, _
     return _hashed(names, versions), _hashed(names, [(model,) for model in columns.model])
 
 
-def _id_keys_of_groups(columns: Columns, grouped: Grouped) -> tuple[_Keys, _Keys]:
-    """`_id_keys` for rows that are in groups; raises TypeError if an id is no text."""
-    names, lengths = list(map(str.encode, cast("tuple[str, ...]", columns.id))), grouped.lengths()
-    of_versions = [_seed(columns.model[start], columns.version[start]) for start in grouped.starts]
-    of_models = [_seed(columns.model[start]) for start in grouped.starts]
-    return _hashed_in_groups(names, of_versions, lengths), _hashed_in_groups(names, of_models, lengths)
+def keys_of_ids(ids: Sequence[str], versions: Sequence[tuple[str, str]], lengths: Sequence[int]) -> tuple[_Keys, _Keys]:
+    """xxh3_64 of each id, seeded by its model version, and by its model. So many ids are of each version.
 
+    Raises:
+        TypeError: an id is no text.
+    """
+    names = list(map(str.encode, ids))
 
-def _hashed_in_groups(names: Sequence[bytes], seeds: Sequence[int], lengths: Sequence[int]) -> _Keys:
-    each = chain.from_iterable(map(repeat, seeds, lengths))
-    return np.fromiter(map(_DIGEST, names, each), np.uint64, len(names))
+    def hashed(seeds: Iterable[int]) -> _Keys:
+        each = chain.from_iterable(map(repeat, seeds, lengths))
+        return np.fromiter(map(_DIGEST, names, each), np.uint64, len(names))
+
+    return hashed(_seed(model, version) for model, version in versions), hashed(_seed(model) for model, _ in versions)
 
 
 def _hashed(names: Sequence[bytes | None], whose: Sequence[tuple[str, ...]]) -> _Keys:
@@ -288,10 +283,3 @@ def _hashed(names: Sequence[bytes | None], whose: Sequence[tuple[str, ...]]) -> 
 
 def _seed(*names: str) -> int:
     return _DIGEST("\0".join(names).encode())
-
-
-def keys_of_ids(model: str, version: str, ids: Sequence[str]) -> tuple[_Keys, _Keys]:
-    """The `id_key` and the `join_key` of the ids of one model version."""
-    names = list(map(str.encode, ids))
-    seeds = (_seed(model, version), _seed(model))
-    return tuple(np.fromiter(map(_DIGEST, names, repeat(seed)), np.uint64, len(names)) for seed in seeds)  # type: ignore[return-value]  # two
